@@ -1,0 +1,27 @@
+-- Which scopes feed the count of a service for a client, through the companies mapped to the client.
+with
+
+endpoints as (
+    select distinct vendor, endpoint, names as service_id from {{ ref('int_patterns') }} where purpose = 'service'
+)
+
+select distinct
+    companies.client_id,
+    endpoints.service_id,
+    endpoints.vendor,
+    scopes.connection_id,
+    scopes.endpoint,
+    scopes.tenant_id,
+    scopes.allowed_age_minutes,
+    scopes.state,
+    scopes.last_complete_at,
+    clients.time_zone,
+    coalesce(companies.effective_from, cast('1900-01-01' as date)) as effective_from,
+    coalesce(companies.effective_to, cast('9999-12-31' as date)) as effective_to
+from {{ ref('company_mappings') }} as companies
+inner join {{ ref('int_clients') }} as clients on clients.client_id = companies.client_id
+inner join {{ ref('int_scope_states') }} as scopes
+    on
+        scopes.connection_id = companies.connection_id
+        and (scopes.tenant_id = '' or lower(scopes.tenant_id) = lower(companies.company_id))
+inner join endpoints on endpoints.vendor = scopes.vendor and endpoints.endpoint = scopes.endpoint

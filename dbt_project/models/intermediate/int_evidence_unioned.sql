@@ -1,0 +1,155 @@
+-- The records behind every finding, and what changed since the last day on which count and contract agreed.
+with
+
+usage as (
+    select
+        findings.discrepancy_id,
+        findings.vendor as count_vendor,
+        findings.included_quantity,
+        findings.measured_on,
+        findings.has_agreed_set,
+        spells.*,
+        spells.spell_from <= findings.measured_on and spells.spell_to > findings.measured_on as is_now,
+        spells.spell_from < findings.began_on and spells.spell_to >= findings.began_on as is_agreed
+    from {{ ref('int_findings_unioned') }} as findings
+    inner join {{ ref('int_spells') }} as spells
+        on spells.client_id = findings.client_id and spells.service_id = findings.service_id
+    where
+        findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+        and spells.spell_from <= findings.measured_on
+        and spells.spell_to >= findings.began_on
+        and spells.standing in ('counted', 'excluded')
+),
+
+merged as (
+    select
+        discrepancy_id,
+        count_vendor,
+        included_quantity,
+        measured_on,
+        has_agreed_set,
+        vendor,
+        connection_id,
+        record_path,
+        max(record_id) as record_id,
+        max(record_name) as record_name,
+        max(case when is_now then mark end) as mark,
+        max(case when is_now then standing end) as standing_now,
+        max(case when is_agreed then standing end) as standing_agreed,
+        max(case when is_now then standing_reason end) as standing_reason,
+        max(case when is_now then service_pattern_key end) as service_pattern_key,
+        min(spell_from) as first_seen_on,
+        max(case when spell_to > measured_on then measured_on else {{ plus_days(-1, 'spell_to') }} end) as last_seen_on
+    from usage
+    group by discrepancy_id, count_vendor, included_quantity, measured_on, has_agreed_set, vendor, connection_id, record_path
+),
+
+placed as (
+    select
+        *,
+        row_number() over (
+            partition by discrepancy_id, coalesce(standing_now, '') = 'counted' and vendor = count_vendor
+            order by first_seen_on, record_path
+        ) as place
+    from merged
+),
+
+counted as (
+    select
+        discrepancy_id,
+        vendor,
+        connection_id,
+        record_path,
+        record_id,
+        record_name,
+        case
+            when coalesce(standing_now, standing_agreed) = 'excluded' then 'excluded'
+            when vendor <> count_vendor then 'coverage_only'
+            when standing_now = 'counted' and place <= included_quantity then 'included'
+            else 'billed'
+        end as bucket,
+        coalesce(
+            standing_reason,
+            case when vendor <> count_vendor then 'counted at ' || count_vendor end,
+            mark,
+            case when standing_now is null then 'gone' end,
+            ''
+        ) as bucket_reason,
+        first_seen_on,
+        last_seen_on,
+        coalesce(service_pattern_key, '') as service_pattern_key,
+        case
+            when coalesce(standing_now, '') = 'counted' and coalesce(standing_agreed, '') = 'counted' then 'kept'
+            -- A variance as old as our first reading has no agreed set to compare with: nothing was added that we know of.
+            when coalesce(standing_now, '') = 'counted' and not has_agreed_set then 'kept'
+            when coalesce(standing_now, '') = 'counted' then 'added'
+            when coalesce(standing_agreed, '') = 'counted' then 'removed'
+            else 'kept'
+        end as change
+    from placed
+    where standing_now is not null or standing_agreed is not null
+),
+
+unmapped as (
+    select
+        findings.discrepancy_id,
+        spells.vendor,
+        spells.connection_id,
+        spells.record_path,
+        spells.record_id,
+        spells.record_name,
+        'unmapped' as bucket,
+        spells.standing_reason as bucket_reason,
+        spells.spell_from as first_seen_on,
+        findings.measured_on as last_seen_on,
+        coalesce(spells.service_pattern_key, '') as service_pattern_key,
+        case when spells.spell_from >= findings.period_month then 'added' else 'kept' end as change
+    from {{ ref('int_findings_unioned') }} as findings
+    inner join {{ ref('int_spells') }} as spells
+        on
+            spells.standing = 'unmapped'
+            and spells.is_current
+            and (
+                (
+                    findings.kind = 'unmapped_company'
+                    and spells.client_id is null
+                    and findings.client_subject = spells.connection_id || '/' || spells.company_id
+                )
+                or (
+                    findings.kind = 'unmapped_sku'
+                    and spells.client_id = findings.client_id
+                    and findings.service_subject = spells.vendor || '/' || spells.sku
+                )
+            )
+    where findings.kind in ('unmapped_company', 'unmapped_sku')
+),
+
+invoiced as (
+    select
+        findings.discrepancy_id,
+        'quickbooks_online' as vendor,
+        lines.connection_id,
+        lines.accounting_id || '/' || lines.line_id as record_path,
+        lines.accounting_id || '/' || lines.line_id as record_id,
+        coalesce(lines.description, 'line ' || lines.line_id) as record_name,
+        'billed' as bucket,
+        'invoice ' || coalesce(lines.doc_number, lines.accounting_id) as bucket_reason,
+        lines.invoiced_on as first_seen_on,
+        lines.invoiced_on as last_seen_on,
+        cast(lines.quantity as {{ dbt.type_string() }}) || ' at ' || cast(lines.amount as {{ dbt.type_string() }}) as service_pattern_key,
+        'kept' as change
+    from {{ ref('int_findings_unioned') }} as findings
+    inner join {{ ref('int_invoiced_quantities') }} as lines
+        on
+            lines.client_id = findings.client_id
+            and lines.service_id = findings.service_id
+            and lines.period_month = findings.period_month
+            and not lines.is_ours
+    where findings.kind = 'invoice_mismatch'
+)
+
+select * from counted
+union all
+select * from unmapped
+union all
+select * from invoiced

@@ -1,0 +1,28 @@
+with
+
+versions as (
+    {{ known_versions(source('huntress', 'agents')) }}
+)
+
+select
+    connection_id,
+    tenant_id,
+    record_key,
+    id as record_id,
+    organization_id as company_id,
+    serial_number,
+    mac_addresses,
+    coalesce(hostname, id) as record_name,
+    coalesce(platform, 'unknown') as sku,
+    'Agent on ' || coalesce(platform, 'an unknown platform') as sku_name,
+    record_key as person_key,
+    platform,
+    os,
+    hostname,
+    case when last_callback_at is not null then 'silent since ' || substr(last_callback_at, 1, 10) end as mark,
+    1 as unit_count,
+    {{ from_iso('created_at') }} as created_at,
+    valid_from,
+    known_valid_to as valid_to
+
+from versions

@@ -1,0 +1,19 @@
+select
+    decision_id,
+    discrepancy_id,
+    action,
+    seal,
+    client_id,
+    service_id,
+    kind,
+    currency,
+    reason,
+    decided_by,
+    cast(version as integer) as version,
+    cast(quantity as decimal(18, 4)) as quantity,
+    cast(amount as decimal(18, 4)) as amount,
+    is_latest,
+    cast(period_month as date) as period_month,
+    cast(until_on as date) as until_on,
+    cast(decided_at as timestamp) as decided_at
+from {{ source('ledger', 'decisions') }}

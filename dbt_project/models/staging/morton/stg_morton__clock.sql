@@ -1,0 +1,3 @@
+select
+    cast(as_of_at as timestamp) as as_of_at
+from {{ source('morton', 'clock') }}

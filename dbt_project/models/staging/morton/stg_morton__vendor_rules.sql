@@ -1,0 +1,8 @@
+select
+    vendor,
+    endpoint,
+    field,
+    pattern,
+    rule_name,
+    reason
+from {{ source('morton', 'vendor_rules') }}

@@ -1,0 +1,32 @@
+with
+
+versions as (
+    {{ known_versions(source('ninjaone', 'devices')) }}
+)
+
+select
+    connection_id,
+    tenant_id,
+    record_key,
+    id as record_id,
+    organization_id as company_id,
+    uid,
+    location_id,
+    node_role_id,
+    parent_device_id,
+    coalesce(display_name, system_name, dns_name, id) as record_name,
+    node_class as sku,
+    node_class as sku_name,
+    record_key as person_key,
+    node_class,
+    approval_status,
+    display_name,
+    system_name,
+    dns_name,
+    case when last_contact is not null then 'silent since ' || cast(cast({{ from_epoch('last_contact') }} as date) as {{ dbt.type_string() }}) end as mark,
+    1 as unit_count,
+    {{ from_epoch('created') }} as created_at,
+    valid_from,
+    known_valid_to as valid_to
+
+from versions

@@ -1,0 +1,224 @@
+"""Approved decisions become invoice drafts: one per client × period × currency, to the cent that was approved.
+
+Belongs here: which decisions may be sent now and how their lines read. Writes nothing; a dry run is this and no more.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from morton_pipeline.accounting.seeds import Seeds
+from morton_pipeline.errors import BadInput
+from morton_pipeline.ledger import decisions, invoices
+from morton_pipeline.ledger.canonical import canonical, digest, plain, rounded
+from morton_pipeline.ledger.invoices import Invoice, Line
+from morton_pipeline.ledger.store import Ledger
+
+MOST_LINES = 200
+"""Lines of one invoice: the note must have room for every decision's id."""
+
+Decision = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An invoice as it would be sent now."""
+
+    invoice_id: str
+    reference: str
+    destination: str
+    client_id: str
+    client_name: str
+    customer_id: str
+    period_month: date
+    currency: str
+    total_amount: Decimal
+    lines: Sequence[Line]
+    item_ids: Sequence[str]
+    """The accounting system's item of each line."""
+    payload: str = ""
+    """The body, to the byte."""
+
+    @property
+    def note(self) -> str:
+        """Our mark: the reference, and the decisions that are billed."""
+        return f"Morton {self.reference}: {' '.join(line.decision_id for line in self.lines)}"
+
+    @property
+    def intent(self) -> dict[str, Any]:
+        """The draft as the ledger keeps it."""
+        names = ("invoice_id", "reference", "destination", "client_id", "period_month", "currency", "total_amount")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent now, and what would not."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    held: list[tuple[Decision, str]] = field(default_factory=list)
+    """Approved decisions that are not sent, each with the reason."""
+    withdrawn: list[tuple[Invoice, str]] = field(default_factory=list)
+    """Invoices planned earlier that lost an approval before they were sent."""
+
+
+def plan(
+    ledger: Ledger,
+    current_rows: Mapping[str, Mapping[str, Any]],
+    seeds: Seeds,
+    *,
+    render: Callable[[Draft], str],
+    destination: str,
+    needs_ids: bool = True,
+    period: date | None = None,
+) -> Plan:
+    """Group what is approved, unsent and still as it was approved; `current_rows` are the mart's rows by discrepancy.
+
+    A decision whose row has another seal now is void: it is held, with before and after.
+    """
+    with ledger.read() as con:
+        standing = [d for d in decisions.latest(con).values() if d["action"] == "approve"]
+        known = [i for i in invoices.read(con) if i.cause != invoices.WITHDRAWN]
+    carried = {line.decision_id: invoice for invoice in known for line in invoice.lines}
+    open_now = {line.discrepancy_id: i for i in known if i.is_open for line in i.lines}
+    result, free = Plan(), dict[str, Decision]()
+    for decision in sorted(standing, key=lambda d: str(d["decision_id"])):
+        invoice = carried.get(decision["decision_id"])
+        if invoice is not None and not invoice.is_unsent:
+            continue
+        if why := _objection(
+            decision, current_rows.get(decision["discrepancy_id"]), open_now.get(decision["discrepancy_id"])
+        ):
+            result.held.append((decision, why))
+        else:
+            free[decision["decision_id"]] = decision
+    groups: list[list[Decision]] = []
+    for invoice in known:
+        if invoice.is_unsent:
+            if lost := [line for line in invoice.lines if line.decision_id not in free]:
+                result.withdrawn.append((invoice, _lost(lost, result.held)))
+            else:
+                groups.append([free.pop(line.decision_id) for line in invoice.lines])
+    groups.extend(_grouped(list(free.values())))
+    for group in groups:
+        if period is None or group[0]["period_month"] == period:
+            _draft(result, group, seeds, render, destination, needs_ids, carried)
+    result.drafts.sort(key=lambda d: d.reference)
+    return result
+
+
+def _objection(decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None) -> str | None:
+    """Say why an approval does not count now, or nothing when it does."""
+    approved = json.loads(decision["row"])
+    by = f"{decision['decided_by']} approved {decisions.describe(approved)}"
+    if row is None:
+        return f"{by}, and the row is no longer in the mart: the approval is void, nothing was sent."
+    if row["seal"] != decision["seal"]:
+        return f"{by}; now it is {decisions.describe(row)}: the approval is void, nothing was sent; decide anew."
+    if holding is not None:
+        held = f"invoice {holding.reference} with an earlier approval of this row is {holding.state}"
+        return f"{held}; settle it first."
+    return None
+
+
+def _lost(lines: Sequence[Line], held: Sequence[tuple[Decision, str]]) -> str:
+    whys = {decision["decision_id"]: why for decision, why in held}
+    said = [
+        f"{line.discrepancy_id}: {whys.get(line.decision_id, 'its approval was undone or replaced.')}" for line in lines
+    ]
+    return f"Taken back before it was sent. {' '.join(said)}"
+
+
+def _grouped(loose: Sequence[Decision]) -> list[list[Decision]]:
+    groups: dict[tuple[str, date, str], list[Decision]] = {}
+    for decision in loose:
+        key = (decision["client_id"], decision["period_month"], decision["currency"])
+        groups.setdefault(key, []).append(decision)
+    return [g[start : start + MOST_LINES] for g in groups.values() for start in range(0, len(g), MOST_LINES)]
+
+
+def _draft(
+    result: Plan,
+    group: list[Decision],
+    seeds: Seeds,
+    render: Callable[[Draft], str],
+    destination: str,
+    needs_ids: bool,
+    carried: Mapping[str, Invoice],
+) -> None:
+    """Add the draft of one group, or hold all of it: an invoice is never sent with a part missing."""
+    first = group[0]
+    client_id, services = first["client_id"], [d["service_id"] for d in group]
+    earlier = carried.get(first["decision_id"])
+    try:
+        if earlier is not None and earlier.destination != destination:
+            raise BadInput(f"invoice {earlier.reference} was planned for {earlier.destination}, not for {destination}.")
+        customer_id = seeds.clients.look_up(client_id, "accounting_customer_id") if needs_ids else client_id
+        item_ids = [seeds.services.look_up(s, "accounting_item_id") if needs_ids else s for s in services]
+    except BadInput as missing:
+        result.held.extend((decision, str(missing)) for decision in group)
+        return
+    reference = reference_of(client_id, first["period_month"], first["currency"], [d["decision_id"] for d in group])
+    lines = [_line(decision) for decision in group]
+    draft = Draft(
+        invoice_id=digest(["invoice", reference])[:16],
+        reference=reference,
+        destination=destination,
+        client_id=client_id,
+        client_name=seeds.clients.value(client_id, "client_name") or client_id,
+        customer_id=customer_id,
+        period_month=first["period_month"],
+        currency=first["currency"],
+        total_amount=sum((line.amount for line in lines), Decimal(0)),
+        lines=lines,
+        item_ids=item_ids,
+    )
+    result.drafts.append(Draft(**{**draft.__dict__, "payload": render(draft)}))
+
+
+def _line(decision: Decision) -> Line:
+    """Write one line. Where quantity × price is not the amount (tiers, minimums), it is one at the amount."""
+    row, amount, currency = json.loads(decision["row"]), decision["amount"], decision["currency"]
+    quantity, price = decision["quantity"], row.get("unit_price")
+    name = row.get("service_name") or decision["service_id"]
+    when = f"{decision['period_month']:%B %Y}"
+    mark = f"(ref {decision['discrepancy_id']})"
+    if quantity and quantity > 0 and price and rounded(quantity * Decimal(price), currency) == amount:
+        unit_price = Decimal(price)
+        text = f"{name}: {plain(quantity)} × {price_text(unit_price, currency)} {currency}, {when} {mark}"
+    else:
+        units = f"{plain(quantity)} units at the contract's prices" if quantity else "as agreed"
+        quantity, unit_price = Decimal(1), amount
+        text = f"{name}: {units}, {when} {mark}"
+    return Line(
+        decision_id=decision["decision_id"],
+        discrepancy_id=decision["discrepancy_id"],
+        service_id=decision["service_id"],
+        kind=decision["kind"],
+        quantity=Decimal(plain(quantity)),
+        unit_price=Decimal(price_text(unit_price, currency)),
+        amount=rounded(amount, currency),
+        description=text,
+    )
+
+
+def price_text(price: Decimal, currency: str) -> str:
+    """Write a price with the currency's digits, or with more where it has more."""
+    cents = rounded(price, currency)
+    return format(cents, "f") if cents == price else plain(price)
+
+
+def reference_of(client_id: str, period_month: date, currency: str, decision_ids: Sequence[str]) -> str:
+    """Return our own number for an invoice: 20 characters, the same for the same decisions, also after a restore."""
+    what = canonical([client_id, period_month, currency, sorted(decision_ids)])
+    return f"M{period_month:%Y%m}-{base64.b32encode(hashlib.sha256(what.encode()).digest())[:12].decode()}"
+
+
+def request_key(invoice: Invoice) -> str:
+    """Return the idempotency key: one for an invoice and its body, whenever and by whomever it is sent."""
+    return f"morton-{digest([invoice.invoice_id, invoice.payload])[:32]}"

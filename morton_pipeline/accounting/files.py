@@ -1,0 +1,143 @@
+"""Invoices as files, for a book without an accounting connection: one JSON and one printable page each.
+
+Belongs here: the folder as an accounting system. The JSON file is the invoice; the page beside it is for people.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from morton_pipeline.accounting.adapter import Found, FoundLine
+from morton_pipeline.accounting.drafts import Draft, price_text
+from morton_pipeline.accounting.errors import Refused
+from morton_pipeline.ledger.canonical import canonical
+
+_PAGES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
+)
+
+
+class Files:
+    """A folder that invoices are put into, for a person to type off or to send."""
+
+    destination = "files"
+    title = "The invoice folder"
+    needs_ids = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def check(self) -> None:
+        """A folder can always be looked into."""
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def render(self, draft: Draft) -> str:
+        """Write the invoice in our own words."""
+        lines = [
+            {
+                "service_id": line.service_id,
+                "description": line.description,
+                "quantity": line.quantity,
+                "unit_price": line.unit_price,
+                "amount": line.amount,
+                "evidence": line.discrepancy_id,
+            }
+            for line in draft.lines
+        ]
+        return canonical(
+            {
+                "reference": draft.reference,
+                "client_id": draft.client_id,
+                "client_name": draft.client_name,
+                "period_month": draft.period_month,
+                "currency": draft.currency,
+                "total_amount": draft.total_amount,
+                "lines": lines,
+                "note": draft.note,
+            }
+        )
+
+    def expect(self, payload: str) -> Found:
+        """Read a body back as the invoice it asks for."""
+        return _found(json.loads(payload))
+
+    def find(self, reference: str) -> list[Found]:
+        """The file of that name, if there is one."""
+        found = self.read_back(reference)
+        return [] if found is None else [found]
+
+    def look_alikes(self, customer_id: str, since: date) -> list[Found]:
+        """The client's other files of the month."""
+        if not self._folder.is_dir():
+            return []
+        found = [_found(json.loads(path.read_bytes())) for path in sorted(self._folder.glob(f"M{since:%Y%m}-*.json"))]
+        return [f for f in found if f.customer_id == customer_id]
+
+    def create(self, payload: str, key: str) -> str:
+        """Put both files into place whole. The JSON comes last: it is what makes the invoice exist."""
+        invoice = json.loads(payload)
+        path = self._folder / f"{invoice['reference']}.json"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        _write(path.with_suffix(".html"), page(invoice).encode(), replace=True)
+        try:
+            _write(path, payload.encode(), replace=False)
+        except FileExistsError:
+            raise Refused(f"{path} exists already.", is_duplicate=True) from None
+        return str(invoice["reference"])
+
+    def read_back(self, accounting_id: str) -> Found | None:
+        """Read the file again."""
+        path = self._folder / f"{accounting_id}.json"
+        return _found(json.loads(path.read_bytes())) if path.is_file() else None
+
+
+def page(invoice: Mapping[str, Any]) -> str:
+    """Return the printable page of an invoice."""
+    period = date.fromisoformat(invoice["period_month"])
+    lines = [
+        {**line, "unit_price": price_text(Decimal(line["unit_price"]), invoice["currency"])}
+        for line in invoice["lines"]
+    ]
+    return _PAGES.get_template("invoice.html").render(invoice=invoice, lines=lines, period=f"{period:%B %Y}")
+
+
+def _found(invoice: Mapping[str, Any]) -> Found:
+    return Found(
+        accounting_id=invoice["reference"],
+        reference=invoice["reference"],
+        customer_id=invoice["client_id"],
+        currency=invoice["currency"],
+        lines=tuple(FoundLine(line["service_id"], Decimal(line["amount"])) for line in invoice["lines"]),
+        note=invoice["note"],
+        dated_on=date.fromisoformat(invoice["period_month"]),
+    )
+
+
+def _write(path: Path, content: bytes, *, replace: bool) -> None:
+    """Write a file so that it is there whole or not at all, also after a power cut."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            draft.replace(path)
+        else:
+            path.hardlink_to(draft)
+    finally:
+        draft.unlink(missing_ok=True)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,348 @@
+"""The one state machine every invoice goes through, whatever the accounting system: money leaves once.
+
+    planned ──▶ sending ──▶ posted
+       │           ├──────▶ refused     it said no; posted again once the cause is fixed
+       │           └──────▶ uncertain   we cannot know: wait, look up our reference, then adopt it or send the same
+       └──────────────────▶ parked      a person must act; the reason says how
+
+Belongs here: which step follows which. Every step is durable before what it announces is done. Does not: an accounting
+system's API (its adapter), or what is sent (`drafts.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+
+from morton_pipeline.accounting import drafts
+from morton_pipeline.accounting.adapter import Adapter, Found, difference
+from morton_pipeline.accounting.drafts import Draft
+from morton_pipeline.accounting.errors import (
+    AccountingError,
+    LookupFailed,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    RunStopped,
+)
+from morton_pipeline.book import Limits
+from morton_pipeline.clock import wall
+from morton_pipeline.ledger import decisions, invoices
+from morton_pipeline.ledger.canonical import plain
+from morton_pipeline.ledger.invoices import Invoice
+from morton_pipeline.ledger.store import Ledger
+
+MOST_SILENCES = 3
+"""Unanswered questions in a row after which a run gives up: the rest would only wait as long each."""
+
+
+class Enough(Exception):
+    """This run sends no more; what is left stays as it is."""
+
+
+@dataclass
+class Run:
+    """One call of `post`: what it has sent so far, measured against the bounds."""
+
+    ledger: Ledger
+    target: Adapter
+    limits: Limits
+    at: datetime
+    actor: str
+    released: frozenset[str]
+    seen: set[str] = field(default_factory=set)
+    sent_count: int = 0
+    sent_amount: Decimal = Decimal(0)
+    silences: int = 0
+
+    def mine(self) -> list[Invoice]:
+        """Return the invoices meant for this accounting system."""
+        return [i for i in invoices.current(self.ledger) if i.destination == self.target.destination]
+
+    def settle(self, invoice: Invoice) -> None:
+        """Find out what became of an invoice whose sender never learnt it; only when it is nowhere, send it again."""
+        self.seen.add(invoice.reference)
+        quiet = timedelta(seconds=self.limits.quiet_period_seconds)
+        if max(self.at - invoice.updated_at, wall() - invoice.stepped_at) < quiet:
+            return
+        if invoice.state == "sending":
+            stepped = self._step(
+                invoice, "uncertain", reason="The process that was sending it ended before an answer came."
+            )
+            if stepped is None:
+                return
+            invoice = stepped
+        found = self._find(invoice)
+        if found is None or self._settled(invoice, found):
+            return
+        self._create(invoice)
+
+    def withdraw(self, invoice: Invoice, why: str) -> None:
+        """Take back an invoice that lost an approval. One that was ever sent is looked for first."""
+        if invoice.destination != self.target.destination:
+            return
+        self.seen.add(invoice.reference)
+        if invoice.was_sent:
+            found = self._find(invoice)
+            if found is None:
+                return
+            if found:
+                said = f"{self._named(found)} exists without an approval: void it there, or approve it again. {why}"
+                self._park(invoice, invoices.MISMATCH, said)
+                return
+        self._step(invoice, "refused", cause=invoices.WITHDRAWN, reason=why)
+
+    def send(self, draft: Draft) -> None:
+        """Send a draft: its intent first, durable, then the call."""
+        invoice = self._intend(draft)
+        if invoice is None or self._bounded(invoice):
+            return
+        found = self._find(invoice)
+        if found is None or self._settled(invoice, found) or self._resembles(invoice):
+            return
+        self.sent_count += 1
+        self.sent_amount += invoice.total_amount
+        self._create(invoice)
+
+    def _intend(self, draft: Draft) -> Invoice | None:
+        """Write the intent, or bring the one of an earlier run up to date."""
+        self.seen.add(draft.reference)
+        invoices.add(
+            self.ledger,
+            draft.intent,
+            draft.lines,
+            payload=draft.payload,
+            customer_id=draft.customer_id,
+            actor=self.actor,
+            at=self.at,
+        )
+        invoice = invoices.one(self.ledger, draft.invoice_id)
+        if not invoice.is_unsent:
+            return None
+        if invoice.cause == invoices.WITHDRAWN or invoice.payload != draft.payload:
+            return self._step(invoice, "planned", payload=draft.payload, customer_id=draft.customer_id)
+        return invoice
+
+    def _bounded(self, invoice: Invoice) -> bool:
+        """Park what exceeds a safety bound, and leave parked what a bound parked until that bound is raised."""
+        if invoice.reference in self.released:
+            return False
+        limits, amount = self.limits, invoice.total_amount
+        checks = (
+            ("amount_per_invoice", limits.amount_per_invoice, amount, "this invoice comes to"),
+            (
+                "invoices_per_run",
+                Decimal(limits.invoices_per_run),
+                Decimal(self.sent_count + 1),
+                "with it this run would send",
+            ),
+            ("amount_per_run", limits.amount_per_run, self.sent_amount + amount, "with it this run would come to"),
+        )
+        for name, limit, value, phrase in checks:
+            is_standing = invoice.state == "parked" and invoice.cause == f"{invoices.BOUND} {name} {plain(limit)}"
+            if value > limit or is_standing:
+                said = (
+                    f"The bound {name} is {plain(limit)}, and {phrase} {plain(value)}. Nothing was sent: check the "
+                    f"invoice, then raise limits.{name} in connections.yaml or release it "
+                    f"(`morton invoices post --release {invoice.reference}`)."
+                )
+                self._park(invoice, f"{invoices.BOUND} {name} {plain(limit)}", invoice.reason if is_standing else said)
+                return True
+        return False
+
+    def _find(self, invoice: Invoice) -> list[Found] | None:
+        """Look up our reference; nothing when there was no answer, and then nothing is sent either."""
+        try:
+            found = self.target.find(invoice.reference)
+        except NotSent as failure:
+            self._note(invoice, str(failure))
+            raise Enough from failure
+        except (LookupFailed, Refused) as failure:
+            self._note(
+                invoice,
+                f"{self.target.title} could not be asked whether it has this invoice; nothing was sent. {failure}",
+            )
+            self.silences += 1
+            if self.silences >= MOST_SILENCES:
+                raise Enough from failure
+            return None
+        self.silences = 0
+        return found
+
+    def _settled(self, invoice: Invoice, found: list[Found]) -> bool:
+        """Adopt the one invoice that is ours, park what is not clear; say whether that settled it."""
+        if not found:
+            return False
+        expected = self.target.expect(invoice.payload)
+        said = difference(expected, found[0])
+        if len(found) > 1:
+            self._park(
+                invoice,
+                invoices.MISMATCH,
+                f"{self.target.title} has {len(found)} invoices numbered {invoice.reference} ({self._named(found)}): "
+                "void all but one there, then post again.",
+            )
+        elif said:
+            self._park(
+                invoice,
+                invoices.MISMATCH,
+                f"{self._named(found)} has this number, but {said}. Correct or void it there, then post again.",
+            )
+        else:
+            reason = "" if invoice.was_sent else "It existed already and is the same to the cent; nothing was sent."
+            self._step(invoice, "posted", accounting_id=found[0].accounting_id, reason=reason)
+        return True
+
+    def _resembles(self, invoice: Invoice) -> bool:
+        """Park an invoice that seems to exist under another number: made by hand, or by a ledger since restored."""
+        if invoice.reference in self.released:
+            return False
+        try:
+            others = self.target.look_alikes(invoice.customer_id, invoice.period_month)
+        except (LookupFailed, NotSent) as failure:
+            self._note(
+                invoice, f"{self.target.title} could not be asked for like invoices; nothing was sent. {failure}"
+            )
+            return True
+        expected = self.target.expect(invoice.payload)
+        for other in others:
+            if said := _likeness(invoice, expected, other):
+                self._park(
+                    invoice,
+                    invoices.LOOK_ALIKE,
+                    f"{self._named([other])} {said}. Nothing was sent: if it bills the same, reopen the approval "
+                    "with that as the reason; if not, release this one "
+                    f"(`morton invoices post --release {invoice.reference}`).",
+                )
+                return True
+        return False
+
+    def _create(self, invoice: Invoice) -> None:
+        """Announce, call, and record the answer."""
+        safe = "uncertain" if invoice.state in ("sending", "uncertain") else "planned"
+        sending = self._step(invoice, "sending")
+        if sending is None:
+            return
+        try:
+            accounting_id = self.target.create(sending.payload, drafts.request_key(sending))
+        except OutcomeUnknown as failure:
+            self._step(
+                sending,
+                "uncertain",
+                reason=f"{failure} It is looked up after {self.limits.quiet_period_seconds} s, before any second try.",
+            )
+        except Refused as failure:
+            self._refused(sending, failure)
+        except (NotSent, RunStopped) as failure:
+            self._step(sending, safe, reason=str(failure))
+            if isinstance(failure, RunStopped):
+                raise
+            raise Enough from failure
+        else:
+            self._read_back(sending, accounting_id)
+
+    def _refused(self, sending: Invoice, failure: Refused) -> None:
+        title = self.target.title
+        if failure.is_closed_period:
+            self._park(
+                sending,
+                invoices.CLOSED_PERIOD,
+                f"The books are closed in {title} for this date ({failure}). Open the period there and post again: the "
+                "invoice takes the day it arrives, and its lines name the month they are for.",
+            )
+            return
+        if failure.is_duplicate:
+            found = self._find(sending)
+            if found is None:
+                self._step(
+                    sending, "uncertain", reason=f"{title} says the number is taken, and could not be asked by what."
+                )
+            elif not self._settled(sending, found):
+                self._park(
+                    sending,
+                    invoices.MISMATCH,
+                    f"{title} says the number is taken ({failure}), but shows no such invoice.",
+                )
+            return
+        self._step(sending, "refused", reason=f"{title} refused it: {failure}")
+
+    def _read_back(self, sending: Invoice, accounting_id: str) -> None:
+        """Posted means seen: the invoice is read back and compared with what was approved."""
+        title = self.target.title
+        try:
+            found = self.target.read_back(accounting_id)
+        except AccountingError as failure:
+            self._step(
+                sending,
+                "uncertain",
+                accounting_id=accounting_id,
+                reason=f"{title} made invoice {accounting_id}, but it could not be read back. {failure}",
+            )
+            if isinstance(failure, RunStopped):
+                raise
+            return
+        if found is None:
+            self._step(sending, "uncertain", reason=f"{title} made invoice {accounting_id}, and cannot find it.")
+        elif said := difference(self.target.expect(sending.payload), found):
+            self._step(
+                sending,
+                "parked",
+                cause=invoices.MISMATCH,
+                accounting_id=accounting_id,
+                reason=f"{title} made invoice {accounting_id}, but {said}. Correct or void it there, then post again.",
+            )
+        else:
+            self._step(sending, "posted", accounting_id=accounting_id)
+
+    def _park(self, invoice: Invoice, cause: str, reason: str) -> None:
+        if (invoice.state, invoice.cause, invoice.reason) != ("parked", cause, reason):
+            self._step(invoice, "parked", cause=cause, reason=reason)
+
+    def _note(self, invoice: Invoice, reason: str) -> None:
+        """Say why an invoice stands still, without moving it or its quiet period."""
+        if invoice.state == "planned" and invoice.reason != reason:
+            self._step(invoice, "planned", reason=reason)
+
+    def _step(self, invoice: Invoice, state: str, **values: Any) -> Invoice | None:
+        """Take a step and return the invoice after it; nothing when another process was first or an approval gone."""
+
+        def undone(con: sa.Connection) -> str | None:
+            if state != "sending":
+                return None
+            standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
+            lost = [x.discrepancy_id for x in invoice.lines if _is_lost(standing.get(x.discrepancy_id), x.decision_id)]
+            return f"The approval of {' and '.join(lost)} was undone." if lost else None
+
+        try:
+            invoices.step(self.ledger, invoice, state, actor=self.actor, at=self.at, unless=undone, **values)
+        except (invoices.Overtaken, invoices.NoLongerApproved):
+            return None
+        return invoices.one(self.ledger, invoice.invoice_id)
+
+    def _named(self, found: list[Found]) -> str:
+        return f"{self.target.title} invoice {' and '.join(f.accounting_id for f in found)}"
+
+
+def _is_lost(standing: Mapping[str, Any] | None, decision_id: str) -> bool:
+    return standing is None or standing["decision_id"] != decision_id or standing["action"] != "approve"
+
+
+def _likeness(invoice: Invoice, expected: Found, other: Found) -> str | None:
+    """Say in what an invoice of another number is like this one."""
+    if other.reference == invoice.reference:
+        return None
+    if "Morton" in other.note and (shared := [x.decision_id for x in invoice.lines if x.decision_id in other.note]):
+        return f"({other.reference}) bills decision {shared[0]} already"
+    if "Morton" in other.note:
+        return None
+    for line in expected.lines:
+        month = f"{invoice.period_month:%Y-%m}"
+        for twin in other.lines:
+            day = twin.served_on or other.dated_on
+            if (twin.item_id, twin.amount) == (line.item_id, line.amount) and day and f"{day:%Y-%m}" == month:
+                number = other.reference or "without a number"
+                return f"({number}) has a line of {plain(line.amount)} for item {line.item_id} in {month}"
+    return None

@@ -1,0 +1,341 @@
+"""One MSP's book: a folder with `connections.yaml`, optional `seeds/`, and `data/`. All others ask it where things are.
+
+Belongs here: paths, and reading `connections.yaml` with errors an operator can act on. Does not: opening anything,
+or a secret's value for longer than it takes to hand it over.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from morton_pipeline.errors import BadInput
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The checkout: where `dbt_project/` and `workspace.yaml` stand."""
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """One client's tenant at a vendor that keeps a tenant per client."""
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One configured account of a vendor."""
+
+    id: str
+    vendor: str
+    base_url: str
+    auth_url: str
+    secrets: Mapping[str, str]
+    """Names of environment variables, by the vendor's word for the secret."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    schedule: str | None = None
+    tenants: Sequence[Tenant] | str = ()
+    """The tenants listed, or `auto`."""
+
+    def secret_values(self) -> dict[str, str]:
+        """Read every secret from the environment; a missing one is named together with its connection."""
+        missing = [variable for variable in self.secrets.values() if not os.environ.get(variable)]
+        if missing:
+            raise BadInput(
+                f"Connection {self.id} ({self.vendor}) needs {' and '.join(missing)}: set "
+                f"{'it' if len(missing) == 1 else 'them'} in the environment or in the .env beside connections.yaml."
+            )
+        return {word: os.environ[variable] for word, variable in self.secrets.items()}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Safety bounds, in the book's main currency. `limits:` in connections.yaml changes them."""
+
+    invoices_per_run: int = 100
+    amount_per_run: Decimal = Decimal(50000)
+    amount_per_invoice: Decimal = Decimal(20000)
+    quiet_period_seconds: int = 150
+    """How long an uncertain posting rests before it is looked up: longer than the vendor may still be working on it."""
+    fall_share: Decimal = Decimal("0.3")
+    """An extraction that lost more than this share of its records is suspect."""
+    jump_factor: Decimal = Decimal("1.8")
+    """An extraction with more than this many times its records is suspect."""
+    four_eyes_above: Decimal | None = None
+
+
+_NUMBERS = ("requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds")
+_COMMON_KEYS = ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", *_NUMBERS)
+_TOP_KEYS = ("connections", "accounting", "limits", "alerts")
+
+
+@dataclass(frozen=True)
+class Book:
+    """Where one MSP's connections, seeds and data live."""
+
+    root: Path
+
+    @property
+    def data(self) -> Path:
+        """Everything Morton writes."""
+        return self.root / "data"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file; it can be deleted and rebuilt from the journal."""
+        return self.data / "warehouse.duckdb"
+
+    @property
+    def journal(self) -> Path:
+        """The append-only record of everything that was loaded."""
+        return self.data / "journal"
+
+    @property
+    def published(self) -> Path:
+        """The copy everyone reads."""
+        return self.data / "published" / "mart.duckdb"
+
+    @property
+    def ledger_url(self) -> str:
+        """Where decisions are kept: SQLite in the book, or the database `MORTON_LEDGER_URL` names."""
+        return os.environ.get("MORTON_LEDGER_URL") or f"sqlite:///{self.data / 'ledger.sqlite'}"
+
+    @property
+    def seeds(self) -> Path:
+        """The contract seeds: the book's own, else the project's."""
+        own = self.root / "seeds"
+        return own if own.is_dir() else PROJECT / "dbt_project" / "seeds"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's runs, schedules and sensors of this book."""
+        return self.data / "dagster"
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        return _read(self.root / "connections.yaml")
+
+    @cached_property
+    def connections(self) -> tuple[Connection, ...]:
+        """The connections of this book, in the order they are written."""
+        return _connections(self._config, self.root / "connections.yaml")
+
+    def connection(self, connection_id: str) -> Connection:
+        """Return one connection, or say which exist."""
+        for connection in self.connections:
+            if connection.id == connection_id:
+                return connection
+        raise BadInput(
+            f"There is no connection {connection_id!r}. This book has: {_listed(c.id for c in self.connections)}."
+        )
+
+    @cached_property
+    def accounting(self) -> Connection | None:
+        """The connection that receives invoices, if one is named."""
+        name = self._config.get("accounting")
+        return self.connection(str(name)) if name else None
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The safety bounds of this book."""
+        return _limits(self._config.get("limits") or {}, self.root / "connections.yaml")
+
+    @cached_property
+    def alerts(self) -> Mapping[str, Any]:
+        """Where failures are reported: `webhook:` or `email:`, each naming an environment variable for its address."""
+        return self._config.get("alerts") or {}
+
+
+def open_book(path: str | Path | None = None) -> Book:
+    """Return the book at `path`, else the one `MORTON_BOOK` names, else the current folder; load its `.env`."""
+    root = Path(path or os.environ.get("MORTON_BOOK") or ".").resolve()
+    if not (root / "connections.yaml").is_file():
+        raise BadInput(
+            f"{root} is not a book: it has no connections.yaml. Name a book with --book DIR or MORTON_BOOK, "
+            "make one with `morton init DIR`, or try `morton demo`."
+        )
+    _load_env(root / ".env")
+    return Book(root)
+
+
+def _load_env(path: Path) -> None:
+    """Read NAME=value lines; what the environment already says wins."""
+    if not path.is_file():
+        return
+    for line in path.read_text("utf-8").splitlines():
+        name, separator, value = line.strip().partition("=")
+        if separator and not name.startswith("#"):
+            os.environ.setdefault(name.strip(), value.strip().strip("\"'"))
+
+
+class _Lines(yaml.SafeLoader):
+    """Loads mappings that remember the line they began on."""
+
+
+def _mapping(loader: _Lines, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(k) for k, _ in node.value]
+    for (key_node, _), key in zip(node.value, keys, strict=True):
+        if keys.count(key) > 1:
+            raise BadInput(f"connections.yaml line {key_node.start_mark.line + 1}: {key!r} stands there twice.")
+    found: dict[Any, Any] = loader.construct_mapping(node, deep=True)
+    return _Mapping(found, {k: n.start_mark.line + 1 for k, (n, _) in zip(keys, node.value, strict=True)},
+                    node.start_mark.line + 1)  # fmt: skip
+
+
+class _Mapping(dict[Any, Any]):
+    def __init__(self, values: dict[Any, Any], lines: dict[Any, int], line: int) -> None:
+        super().__init__(values)
+        self.lines, self.line = lines, line
+
+
+_Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        config = yaml.load(path.read_text("utf-8"), _Lines)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise BadInput(f"{path} line {line}: this is not YAML ({error.problem}).") from None
+    if not isinstance(config, _Mapping) or not isinstance(config.get("connections"), list):
+        raise BadInput(f"{path}: expected a list under `connections:`; see the README for an example.")
+    _only(config, _TOP_KEYS, path)
+    return config
+
+
+def _only(mapping: dict[Any, Any], allowed: Sequence[str], path: Path) -> None:
+    for key in mapping:
+        if key not in allowed:
+            line = mapping.lines[key] if isinstance(mapping, _Mapping) else "?"
+            raise BadInput(
+                f"{path} line {line}: unknown word {key!r}{_guess(str(key), allowed)}. "
+                f"Allowed here: {_listed(allowed)}."
+            )
+
+
+def _guess(word: str, allowed: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, allowed, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
+    from morton_pipeline.vendors import VENDORS
+
+    found: list[Connection] = []
+    for entry in config["connections"]:
+        if not isinstance(entry, _Mapping):
+            raise BadInput(f"{path}: each connection is a block with at least `id:` and `vendor:`.")
+        where = f"{path} line {entry.line}"
+        name = str(entry.get("vendor") or "")
+        if name not in VENDORS:
+            raise BadInput(
+                f"{where}: unknown vendor {name!r}{_guess(name, list(VENDORS))}. Morton knows: {_listed(VENDORS)}."
+            )
+        vendor = VENDORS[name]
+        _only(entry, (*_COMMON_KEYS, *vendor.settings, *vendor.optional_settings), path)
+        connection_id = str(entry.get("id") or name)
+        if any(c.id == connection_id for c in found):
+            raise BadInput(f"{where}: the id {connection_id!r} is used twice; every connection needs its own.")
+        for word in _NUMBERS:
+            if not isinstance(entry.get(word, 1), int | float) or entry.get(word, 1) < (
+                0 if word == "backoff_seconds" else 1e-9
+            ):
+                raise BadInput(f"{where}: {word} must be a number above zero; found {entry[word]!r}.")
+        secrets = entry.get("secrets") or {}
+        if set(secrets) != set(vendor.secrets):
+            raise BadInput(
+                f"{where}: connection {connection_id} ({name}) needs secrets {_listed(vendor.secrets)}, "
+                f"each naming an environment variable; found {_listed(secrets)}."
+            )
+        absent = [s for s in vendor.settings if entry.get(s) in (None, "")]
+        if absent:
+            raise BadInput(f"{where}: connection {connection_id} ({name}) needs {_listed(absent)}.")
+        settings = {
+            k: v
+            for k, v in entry.items()
+            if k not in ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants")
+        }
+        base_url = _host(entry.get("base_url") or vendor.base_url, where)
+        found.append(
+            Connection(
+                id=connection_id,
+                vendor=name,
+                base_url=base_url,
+                auth_url=_host(entry.get("auth_url") or vendor.auth_url or base_url, where),
+                secrets={str(k): str(v) for k, v in secrets.items()},
+                settings=settings,
+                schedule=_cron(entry.get("schedule"), where),
+                tenants=_tenants(entry, vendor.is_per_tenant, where),
+            )
+        )
+    return tuple(found)
+
+
+def _host(url: str, where: str) -> str:
+    """Accept https anywhere, and plain http only on this machine."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(str(url))
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1")):
+        return str(url).rstrip("/")
+    raise BadInput(f"{where}: {url!r} must begin with https:// (plain http only for this machine's own addresses).")
+
+
+def _cron(text: Any, where: str) -> str | None:
+    if text is None:
+        return None
+    from cronsim import CronSim, CronSimError
+
+    try:
+        from morton_pipeline.clock import wall
+
+        CronSim(str(text), wall())
+    except CronSimError as error:
+        raise BadInput(
+            f'{where}: schedule {text!r} is not a cron expression ({error}); an example is "0 * * * *".'
+        ) from None
+    return str(text)
+
+
+def _tenants(entry: dict[str, Any], is_per_tenant: bool, where: str) -> Sequence[Tenant] | str:
+    given = entry.get("tenants")
+    if not is_per_tenant:
+        if given is not None:
+            raise BadInput(
+                f"{where}: {entry.get('vendor')} has one tenant for the whole account; leave `tenants:` out."
+            )
+        return (Tenant(""),)
+    if given == "auto":
+        if not entry.get("partner_tenant"):
+            raise BadInput(f"{where}: `tenants: auto` needs `partner_tenant:`, the tenant whose customers are listed.")
+        return "auto"
+    if not isinstance(given, list) or not given or not all(isinstance(t, dict) and t.get("id") for t in given):
+        raise BadInput(f"{where}: list the tenants as `- {{id: …, name: …}}`, or say `tenants: auto`.")
+    tenants = tuple(Tenant(str(t["id"]).lower(), str(t.get("name") or "")) for t in given)
+    for tenant in tenants:
+        if sum(other.id == tenant.id for other in tenants) > 1:
+            raise BadInput(f"{where}: the tenant {tenant.id} is listed twice.")
+    return tenants
+
+
+def _limits(given: dict[str, Any], path: Path) -> Limits:
+    _only(given, tuple(Limits.__dataclass_fields__), path)
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        is_whole = name in ("invoices_per_run", "quiet_period_seconds")
+        try:
+            values[name] = int(value) if is_whole else Decimal(str(value))
+        except (ValueError, InvalidOperation):
+            raise BadInput(f"{path}: limits.{name} must be a number; found {value!r}.") from None
+    return Limits(**values)

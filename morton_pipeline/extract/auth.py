@@ -1,0 +1,198 @@
+"""How a request proves who we are: `httpx.Auth` flows, generators without I/O of their own.
+
+Belongs here: the ways of authenticating that vendors share. Secrets are read from the environment when a connection
+is opened, and handed to the flow; a vendor page holds only their names.
+"""
+
+import base64
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import httpx
+
+from morton_pipeline.clock import wall
+from morton_pipeline.extract.errors import (
+    CredentialsRefused,
+    RateLimited,
+    ServerFailed,
+    Transient,
+    UnexpectedAnswer,
+    retry_after,
+)
+
+Flow = Generator[httpx.Request, httpx.Response, None]
+
+
+class TokenStore(Protocol):
+    """Where rotating refresh tokens live: the ledger, encrypted."""
+
+    def load(self, connection_id: str) -> str | None:
+        """Return the newest refresh token, or nothing when none was stored."""
+        ...
+
+    def save(self, connection_id: str, token: str) -> None:
+        """Make a rotated refresh token durable before it is first used."""
+        ...
+
+
+@dataclass
+class Credentials:
+    """What a flow may use: the secrets of one connection, the hosts, the tenant, and where tokens are kept."""
+
+    connection_id: str
+    secrets: Mapping[str, str]
+    base_url: str
+    auth_url: str
+    tenant_id: str = ""
+    tokens: TokenStore | None = None
+    learned: set[str] = field(default_factory=set)
+    """Tokens obtained while running: they are redacted like the secrets themselves."""
+
+
+AuthFactory = Callable[[Credentials], httpx.Auth]
+
+
+def basic(username: str, password: str) -> AuthFactory:
+    """HTTP Basic with two named secrets."""
+    return lambda c: httpx.BasicAuth(c.secrets[username], c.secrets[password])
+
+
+class _HeaderKey(httpx.Auth):
+    def __init__(self, header: str, value: str) -> None:
+        self.header, self.value = header, value
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        request.headers[self.header] = self.value
+        yield request
+
+
+def header_key(header: str, secret: str, *, prefix: str = "") -> AuthFactory:
+    """One secret in one header, e.g. `Authorization: ApiToken …`."""
+    return lambda c: _HeaderKey(header, prefix + c.secrets[secret])
+
+
+class _BearerToken(httpx.Auth):
+    """A bearer token, fetched when there is none or it is about to expire, and once more after a 401."""
+
+    def __init__(
+        self, credentials: Credentials, ask: Callable[[], httpx.Request], keep: Callable[[dict[str, Any]], None]
+    ) -> None:
+        self._credentials, self._ask, self._keep = credentials, ask, keep
+        self._token: str | None = None
+        self._expires_at: datetime | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        was_fresh = False
+        if self._token is None or self._expires_at is None or wall() >= self._expires_at:
+            self._accept((yield self._ask()))
+            was_fresh = True
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        response = yield request
+        if response.status_code == 401 and not was_fresh:
+            self._accept((yield self._ask()))
+            request.headers["Authorization"] = f"Bearer {self._token}"
+            yield request
+
+    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Drive the flow; only the token's own answer is read here, the vendor's is read under the size cap."""
+        flow = self.auth_flow(request)
+        outgoing = next(flow)
+        while True:
+            # A request made outside the client has no deadline of its own and would wait for ever.
+            outgoing.extensions = {**request.extensions, **outgoing.extensions}
+            response = yield outgoing
+            if outgoing is not request:
+                await response.aread()
+            try:
+                outgoing = flow.send(response)
+            except StopIteration:
+                return
+
+    def _accept(self, response: httpx.Response) -> None:
+        if response.status_code == 429 or response.status_code >= 500:
+            failure: Transient = (
+                RateLimited("The token endpoint asks us to slow down.")
+                if response.status_code == 429
+                else ServerFailed(f"The token endpoint answered {response.status_code}.")
+            )
+            failure.retry_after = retry_after(response.headers.get("retry-after"), wall())
+            raise failure
+        try:
+            body = response.json()
+        except ValueError:
+            body = {}
+        if response.status_code >= 400:
+            words = body if isinstance(body, dict) else {}
+            said = words.get("error_description") or words.get("error") or "no reason given"
+            raise CredentialsRefused(f"No token was issued ({response.status_code}): {said}")
+        if not isinstance(body, dict) or not body.get("access_token"):
+            raise UnexpectedAnswer("The token endpoint answered without an access token.")
+        self._credentials.learned.add(str(body["access_token"]))
+        self._keep(body)
+        self._token = str(body["access_token"])
+        self._expires_at = wall() + timedelta(seconds=_usable(body.get("expires_in")))
+
+
+def _usable(lifetime: object) -> float:
+    """How long a token is used: until a minute before its end, half of its life where that is longer."""
+    try:
+        seconds = float(str(lifetime))
+    except ValueError:
+        seconds = 300.0
+    return max(seconds - 60, seconds / 2)
+
+
+def client_credentials(
+    token_path: str, *, scope: str | Callable[[Credentials], str], on_auth_host: bool = False
+) -> AuthFactory:
+    """OAuth 2 client credentials, form-encoded. `{tenant}` in the path is the tenant's id."""
+
+    def build(c: Credentials) -> httpx.Auth:
+        host = c.auth_url if on_auth_host else c.base_url
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": c.secrets["client_id"],
+            "client_secret": c.secrets["client_secret"],
+            "scope": scope(c) if callable(scope) else scope,
+        }
+        url = host + token_path.format(tenant=c.tenant_id)
+        return _BearerToken(c, lambda: httpx.Request("POST", url, data=form), lambda body: None)
+
+    return build
+
+
+def refresh_token(token_path: str) -> AuthFactory:
+    """OAuth 2 refresh token, client authenticated by Basic. A rotated token is saved before it is used.
+
+    The secret `refresh_token` only seeds the store the first time; from then on the store knows better.
+    """
+
+    def build(c: Credentials) -> httpx.Auth:
+        client = base64.b64encode(f"{c.secrets['client_id']}:{c.secrets['client_secret']}".encode()).decode()
+
+        def current() -> str:
+            stored = c.tokens.load(c.connection_id) if c.tokens else None
+            return stored or c.secrets["refresh_token"]
+
+        def ask() -> httpx.Request:
+            token = current()
+            c.learned.add(token)
+            return httpx.Request(
+                "POST",
+                c.auth_url + token_path,
+                data={"grant_type": "refresh_token", "refresh_token": token},
+                headers={"Authorization": f"Basic {client}", "Accept": "application/json"},
+            )
+
+        def keep(body: dict[str, Any]) -> None:
+            rotated = body.get("refresh_token")
+            if rotated:
+                c.learned.add(str(rotated))
+                if c.tokens and rotated != current():
+                    c.tokens.save(c.connection_id, str(rotated))
+
+        return _BearerToken(c, ask, keep)
+
+    return build

@@ -1,0 +1,91 @@
+"""Why a connection could not be read. Only the transient half is worth trying again.
+
+ExtractError
+├── Permanent
+│   ├── CredentialsRefused      401, or a token the vendor would not issue
+│   ├── PermissionMissing       403
+│   ├── NotFound                404
+│   ├── RequestRefused          any other 4xx
+│   ├── UnexpectedAnswer        not JSON, not the declared shape, too large
+│   ├── Incomplete              the walk ended without all records
+│   └── ForeignLink             a next page outside the connection's host
+└── Transient
+    ├── RateLimited             429
+    ├── ServerFailed            5xx
+    └── Unreachable             no connection, a timeout, an answer cut off
+"""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from morton_pipeline.errors import MortonError
+
+
+class ExtractError(MortonError):
+    """A scope could not be read to the end, so nothing of it is kept."""
+
+
+class Permanent(ExtractError):
+    """Trying again changes nothing: somebody has to act."""
+
+
+class CredentialsRefused(Permanent):
+    """The vendor does not accept the credentials."""
+
+
+class PermissionMissing(Permanent):
+    """The credentials are valid but may not read this."""
+
+
+class NotFound(Permanent):
+    """The vendor knows no such address."""
+
+
+class RequestRefused(Permanent):
+    """The vendor refuses the request itself."""
+
+
+class UnexpectedAnswer(Permanent):
+    """The answer is not what the vendor documents."""
+
+
+class Incomplete(Permanent):
+    """Pages are missing or came twice."""
+
+
+class ForeignLink(Permanent):
+    """A link leads to another host; following it would hand our credentials over."""
+
+
+class Transient(ExtractError):
+    """The next attempt may succeed."""
+
+    retry_after: float | None = None
+    """Seconds the vendor asked us to wait, where it said so."""
+
+
+class RateLimited(Transient):
+    """The vendor asks us to slow down."""
+
+
+class ServerFailed(Transient):
+    """The vendor's own failure."""
+
+
+class Unreachable(Transient):
+    """No answer, or not a whole one."""
+
+
+def retry_after(header: str | None, at: datetime) -> float | None:
+    """Read `Retry-After`: seconds, decimal seconds or an HTTP date."""
+    if not header:
+        return None
+    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", header):
+        return float(header)
+    try:
+        date = parsedate_to_datetime(header)
+    except (TypeError, ValueError):
+        return None
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max((date - at).total_seconds(), 0.0)

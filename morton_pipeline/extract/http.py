@@ -1,0 +1,316 @@
+"""One open connection to a vendor: authenticated, limited, patient, and careful with what it repeats.
+
+Belongs here: everything that is true of every request: timeouts, retries, the rate limit, the size cap, redaction,
+and the rule that credentials never leave the connection's hosts. Does not: what is asked (`vendors/`).
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import tenacity
+
+from morton_pipeline.book import Connection
+from morton_pipeline.clock import wall
+from morton_pipeline.extract import errors
+from morton_pipeline.extract.auth import Credentials, TokenStore
+from morton_pipeline.extract.pages import Call, dig
+from morton_pipeline.extract.vendor import Rate, Vendor
+
+SIZE_CAP = 64 * 1024 * 1024
+"""Bytes of one answer; a page larger than this is a mistake or an attack."""
+
+SAID = 400
+"""Characters of a vendor's own words we pass on, cut after redaction: half a secret is still a secret."""
+
+LONGEST_WAIT = 120.0
+"""Seconds we are willing to wait when asked to; beyond that the next scheduled run is the better try."""
+
+
+class Http:
+    """Sends calls for one connection and returns parsed answers."""
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        connection: Connection,
+        vendor: Vendor,
+        tokens: TokenStore | None,
+        acquire: Callable[[], Any] | None,
+    ) -> None:
+        self._client, self._connection, self._vendor, self._acquire = client, connection, vendor, acquire
+        self._secrets = connection.secret_values()
+        self._tokens = tokens
+        self._learned: set[str] = set()
+        self._auths: dict[str, httpx.Auth] = {}
+        self._attempts = int(connection.settings.get("attempts", 4))
+        self._backoff = float(connection.settings.get("backoff_seconds", 1))
+        self.request_counts: Counter[str] = Counter()
+        """How often each tenant's vendor was asked, repetitions included."""
+
+    async def send(self, call: Call, tenant_id: str = "") -> tuple[Any, Mapping[str, str]]:
+        """Send a call, trying transient failures again; return the parsed body and the headers.
+
+        Raises the errors of `extract.errors`, each saying which connection, what happened and what to do.
+        """
+        retrying = tenacity.AsyncRetrying(
+            stop=tenacity.stop_after_attempt(self._attempts),
+            wait=self._wait,
+            retry=tenacity.retry_if_exception(_is_worth_waiting),
+            reraise=True,
+        )
+        return await retrying(self._once, call, tenant_id)
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        failure = state.outcome.exception() if state.outcome else None
+        asked = getattr(failure, "retry_after", None)
+        if asked is not None:
+            return float(asked)
+        if not self._backoff:
+            return 0.0
+        return float(tenacity.wait_random_exponential(multiplier=self._backoff, max=60)(state))
+
+    async def _once(self, call: Call, tenant_id: str) -> tuple[Any, Mapping[str, str]]:
+        request = self._client.build_request(
+            call.method, self._url(call), params=dict(call.params) or None, json=call.json, headers=dict(call.headers)
+        )
+        if call.wait_seconds:
+            await asyncio.sleep(call.wait_seconds)
+        if self._acquire is not None:
+            await self._acquire()
+        self.request_counts[tenant_id] += 1
+        where = f"{self._connection.id}: {call.method} {request.url.path}"
+        try:
+            response = await self._client.send(request, auth=self._auth(tenant_id), stream=True)
+            try:
+                content = await self._read(response, where)
+            finally:
+                await response.aclose()
+        except httpx.TimeoutException:
+            raise errors.Unreachable(
+                f"{where} gave no answer in time. If this lasts, check the vendor's status page."
+            ) from None
+        except (httpx.TransportError, httpx.DecodingError) as failure:
+            said = self.redact(str(failure)) or type(failure).__name__
+            raise errors.Unreachable(f"{where}: the connection failed ({said}).") from None
+        except errors.ExtractError as failure:
+            raise self._named(failure, where) from None
+        if response.status_code >= 400:
+            raise self._failure(response, content, where)
+        if response.status_code not in (200, 201):
+            raise errors.UnexpectedAnswer(
+                f"{where} answered {response.status_code}, which carries no data of this API. "
+                "A proxy or a login page may stand in between; check the address of the connection."
+            )
+        return _parse(content, where), response.headers
+
+    def _named(self, failure: errors.ExtractError, where: str) -> errors.ExtractError:
+        text = self.redact(str(failure))[:SAID]
+        named = type(failure)(text if text.startswith(self._connection.id) else f"{where}: {text}")
+        if isinstance(failure, errors.Transient) and isinstance(named, errors.Transient):
+            named.retry_after = failure.retry_after
+        return named
+
+    def _url(self, call: Call) -> httpx.URL:
+        """Resolve a path below the base URL; `{realm_id}` is a setting of the connection.
+
+        What comes out must be on the connection's own host, however the link was written: credentials go with it.
+        """
+        text = call.path
+        if "://" not in text:
+            for word, value in self._connection.settings.items():
+                text = text.replace(f"{{{word}}}", str(value))
+            text = self._connection.base_url + text
+        base = httpx.URL(self._connection.base_url)
+        try:
+            url = httpx.URL(text)
+        except httpx.InvalidURL:
+            raise errors.ForeignLink(f"{self._connection.id}: the next page's address cannot be read.") from None
+        if (url.scheme, url.host, url.port, url.userinfo) != (base.scheme, base.host, base.port, base.userinfo):
+            raise errors.ForeignLink(
+                f"{self._connection.id}: the next page points to {url.scheme}://{url.host}, not to {base.host}; "
+                "it was not followed."
+            )
+        return url
+
+    def _auth(self, tenant_id: str) -> httpx.Auth:
+        if tenant_id not in self._auths:
+            self._auths[tenant_id] = self._vendor.auth(
+                Credentials(
+                    connection_id=self._connection.id,
+                    secrets=self._secrets,
+                    base_url=self._connection.base_url,
+                    auth_url=self._connection.auth_url,
+                    tenant_id=tenant_id,
+                    tokens=self._tokens,
+                    learned=self._learned,
+                )
+            )
+        return self._auths[tenant_id]
+
+    async def _read(self, response: httpx.Response, where: str) -> bytes:
+        """Read a body up to the cap, and insist on all of it."""
+        chunks, size = [], 0
+        async for chunk in response.aiter_bytes():
+            size += len(chunk)
+            if size > SIZE_CAP:
+                raise errors.UnexpectedAnswer(
+                    f"{where} answered with more than {SIZE_CAP // 2**20} MiB; it was not read further."
+                )
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _failure(self, response: httpx.Response, content: bytes, where: str) -> errors.ExtractError:
+        status, said = response.status_code, self.redact(_said(content))[:SAID]
+        text = f"{where} answered {status}{f': {said}' if said else ''}."
+        if status == 401:
+            return errors.CredentialsRefused(f"{text} Check {' and '.join(self._connection.secrets.values())}.")
+        if status == 403:
+            return errors.PermissionMissing(
+                f"{text} The credentials work but lack a permission to read this; "
+                "see the README's table of permissions."
+            )
+        if status == 404:
+            return errors.NotFound(text)
+        if status == 429:
+            failure: errors.Transient = errors.RateLimited(f"{text} The next scheduled run continues.")
+        elif status >= 500 or status == 408:
+            failure = errors.ServerFailed(f"{text} If this lasts, check the vendor's status page.")
+        else:
+            return errors.RequestRefused(text)
+        failure.retry_after = errors.retry_after(response.headers.get("retry-after"), wall())
+        return failure
+
+    def redact(self, text: str) -> str:
+        """Blank out every secret and token this connection has used."""
+        return redact(text, {*self._secrets.values(), *self._learned})
+
+
+def _is_worth_waiting(failure: BaseException) -> bool:
+    if not isinstance(failure, errors.Transient):
+        return False
+    return failure.retry_after is None or failure.retry_after <= LONGEST_WAIT
+
+
+def redact(text: str, secrets: set[str]) -> str:
+    """Replace secrets in a text, and anything that looks like a credential in a header or a query."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= 4:
+            text = text.replace(secret, "•••")
+    return re.sub(r"(?i)\b(bearer|basic|apitoken)\s+[\w.~+/=-]{8,}", r"\1 •••", text)
+
+
+def _parse(content: bytes, where: str) -> Any:
+    """Parse JSON with exact decimals; anything else is not an answer of this API."""
+    try:
+        return json.loads(content, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        start = content[:40].decode("utf-8", "replace").strip()
+        kind = "a web page" if start.lower().startswith(("<!doctype", "<html")) else "no complete JSON"
+        raise errors.UnexpectedAnswer(
+            f"{where} answered with {kind} instead of data. "
+            "A proxy, a login page or a maintenance notice may stand in between."
+        ) from None
+
+
+def _refuse_constant(name: str) -> None:
+    """NaN is not JSON, and a number that is none would later read as an empty one."""
+    raise ValueError(name)
+
+
+def _said(content: bytes) -> str:
+    """Find the vendor's own words in an error body."""
+    try:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
+        return ""
+    for path in ("error.message", "error_description", "errorMessage", "message", "detail", "error"):
+        found = dig(body, path)
+        if isinstance(found, str):
+            return found.rstrip(".")
+    faults = dig(body, "Fault.Error")
+    if isinstance(faults, list):
+        return "; ".join(f"{dig(e, 'Message')} ({dig(e, 'code')})" for e in faults)
+    return ""
+
+
+class _Redacting(logging.Filter):
+    """Keeps query strings and secrets out of the HTTP library's own log lines."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = re.sub(r"\?\S+", "?…", redact(record.getMessage(), set())), ()
+        return True
+
+
+@asynccontextmanager
+async def open_http(
+    connection: Connection,
+    vendor: Vendor,
+    *,
+    tokens: TokenStore | None = None,
+    rate_dir: Path | None = None,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> AsyncIterator[Http]:
+    """Open a connection. `rate_dir` holds the rate limit's memory, shared by every process of the book."""
+    for name in ("httpx", "httpcore"):
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, _Redacting) for f in logger.filters):
+            logger.addFilter(_Redacting())
+    timeout = float(connection.settings.get("timeout_seconds", 60))
+    with _Limiting(connection, vendor.rate, rate_dir) as acquire:
+        async with httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=min(timeout, 15)),
+            headers={"Accept": "application/json", "User-Agent": "morton-pipeline"},
+            limits=httpx.Limits(max_connections=20),
+            follow_redirects=False,
+            transport=transport,
+        ) as client:
+            yield Http(client, connection, vendor, tokens, acquire)
+
+
+class _Limiting:
+    """Waits before a request would exceed the limit; the sliding window is shared through a file."""
+
+    def __init__(self, connection: Connection, declared: Rate | None, rate_dir: Path | None) -> None:
+        own = connection.settings.get("requests_per_minute")
+        self._rate = Rate(int(own), 60) if own else declared
+        self._file = None if rate_dir is None else rate_dir / f"{connection.id}.sqlite"
+        self._limiter: Any = None
+
+    def __enter__(self) -> "Callable[[], Any] | None":
+        if self._rate is None:
+            return None
+        from pyrate_limiter import InMemoryBucket, Limiter, SQLiteBucket
+        from pyrate_limiter import Rate as WindowRate
+
+        rates = [WindowRate(self._rate.requests, int(self._rate.seconds * 1000))]
+        if self._file is None:
+            self._limiter = Limiter(InMemoryBucket(rates))
+        else:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            bucket = SQLiteBucket.init_from_file(rates, db_path=str(self._file), use_file_lock=True)
+            self._limiter = Limiter(bucket)
+        return lambda: self._limiter.try_acquire_async("request")
+
+    def __exit__(self, *_: object) -> None:
+        if self._limiter is not None:
+            self._limiter.close()
+
+
+async def gather_limited(limit: int, jobs: "list[Callable[[], Any]]") -> list[Any]:
+    """Run jobs concurrently, at most `limit` at once, and return their results in order."""
+    gate = asyncio.Semaphore(limit)
+
+    async def run(job: "Callable[[], Any]") -> Any:
+        async with gate:
+            return await job()
+
+    return await asyncio.gather(*(run(job) for job in jobs))

@@ -1,0 +1,161 @@
+"""From what was read to what finance sees: check the seeds, build the marts under the warehouse lock, publish them.
+
+Belongs here: the order of those steps, the same for the command line and for Dagster. Does not: any number (`dbt_project/`).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from morton_pipeline import seeds
+from morton_pipeline.book import PROJECT, Book
+from morton_pipeline.errors import MortonError
+
+DBT_PROJECT = PROJECT / "dbt_project"
+
+
+class BuildFailed(MortonError):
+    """The marts could not be built; the last good ones stay published."""
+
+
+@dataclass(frozen=True)
+class _AsOfBook(Book):
+    """A book whose warehouse is a throw-away copy: a look back never touches what finance reads."""
+
+    scratch: Path = Path()
+
+    @property
+    def warehouse(self) -> Path:
+        return self.scratch / "warehouse.duckdb"
+
+
+def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Path:
+    """Build the marts from what is known now, or was known at `as_of`, and return the published file.
+
+    A look back is published beside the current mart, under its instant. Raises `BadInput` for wrong seeds and
+    `BuildFailed` when a rule of the build is broken; the last good mart stays published in both cases.
+    """
+    from morton_pipeline.warehouse.lock import held
+
+    if as_of is None:
+        with held(book, "reconcile"):
+            before_build(book, at)
+            build(book)
+            return after_build(book)
+    with _copied(book) as copy:
+        before_build(copy, as_of)
+        build(copy)
+        return after_build(copy, book.published.with_name(f"mart_as_of_{as_of:%Y%m%dT%H%M%SZ}.duckdb"))
+
+
+@contextmanager
+def _copied(book: Book) -> Iterator[Book]:
+    from morton_pipeline.warehouse.lock import held
+
+    scratch = book.data / "as_of"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(parents=True)
+    try:
+        with held(book, "reconcile --as-of"):
+            shutil.copyfile(book.warehouse, scratch / "warehouse.duckdb")
+        yield _AsOfBook(book.root, scratch=scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def before_build(book: Book, at: datetime) -> None:
+    """Write the sources a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
+    from morton_pipeline.ledger.snapshot import snapshot
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.warehouse import tables
+    from morton_pipeline.warehouse.lock import connect
+
+    write_project(book)
+    with open_ledger(book) as ledger:
+        frames = snapshot(ledger)
+    with connect(book, "reconcile") as con:
+        tables.ensure(con)
+        tables.write_sources(con, book, frames, at)
+        con.execute("create or replace table raw.clock as select cast(? as timestamp) as as_of_at", [at.replace(tzinfo=None)])
+
+
+def write_project(book: Book) -> Path:
+    """Lay out the project that dbt runs for this book: ours, with the book's checked seeds in it.
+
+    dbt writes what it ran next to where it found it, so seeds must never be read from an analyst's own folder.
+    """
+    project = project_dir(book)
+    shutil.rmtree(project, ignore_errors=True)
+    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("seeds", "target", "logs", "dbt_packages", ".user.yml"))
+    seeds.write_checked(book, project / "seeds")
+    return project
+
+
+def project_dir(book: Book) -> Path:
+    """Return where the book's dbt project is laid out."""
+    return _workshop(book) / "project"
+
+
+def _workshop(book: Book) -> Path:
+    return book.warehouse.parent / "dbt"
+
+
+def dbt_environment(book: Book) -> dict[str, str]:
+    """Return the environment variables dbt reads for this book."""
+    return {
+        "MORTON_WAREHOUSE": str(book.warehouse),
+        "DBT_TARGET_PATH": str(_workshop(book) / "target"),
+        "DBT_LOG_PATH": str(_workshop(book) / "logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+def build(book: Book, select: Sequence[str] = ()) -> None:
+    """Run `dbt build` in a process of its own, so that no connection outlives it."""
+    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "build", "--exclude-resource-type", "unit_test"]
+    if select:
+        command += ["--select", *select]
+    project = project_dir(book)
+    done = subprocess.run(
+        [*command, "--project-dir", str(project), "--profiles-dir", str(project)],
+        env={**os.environ, **dbt_environment(book)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise BuildFailed(_why(_workshop(book) / "target" / "run_results.json", done.stdout + done.stderr))
+
+
+def _why(results_path: Path, output: str) -> str:
+    """Say which rule is broken, in the words of its own file where there are any."""
+    try:
+        results: list[dict[str, Any]] = json.loads(results_path.read_text("utf-8"))["results"]
+    except (OSError, ValueError, KeyError):
+        results = []
+    failed = [r for r in results if r["status"] in ("error", "fail")]
+    lines = [f"  {r['unique_id'].split('.')[2]}: {' '.join(str(r.get('message') or r['status']).split())[:600]}" for r in failed]
+    said = "\n".join(lines) or output.strip()[-2000:]
+    return f"The marts were not built; the last good ones stay published. What failed:\n{said}"
+
+
+def after_build(book: Book, target: Path | None = None) -> Path:
+    """Publish the marts for everyone to read."""
+    from morton_pipeline.warehouse.publish import publish
+
+    return publish(book, target=target)
+
+
+def refresh_decisions(book: Book, at: datetime) -> None:
+    """Rebuild only what decisions change: the status of rows, not the counting behind them."""
+    from morton_pipeline.warehouse.lock import held
+
+    with held(book, "decide"):
+        before_build(book, at)
+        build(book, ["discrepancies", "discrepancy_evidence", "int_records_bucketed", "unmapped_records", "client_leakage"])
+        after_build(book)

@@ -1,0 +1,31 @@
+"""Tables for a terminal: as wide as it is, numbers to the right, long text wrapped and never cut."""
+
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from morton_pipeline.reports.show import plain
+
+_HEADINGS = {"discrepancy_id": "id", "client_name": "client", "service_name": "service", "observed_quantity": "observed",
+             "contracted_quantity": "contract", "variance_quantity": "variance", "variance_amount": "amount", "source_state": "source",
+             "accumulated_amount": "accumulated", "period_month": "month", "total_amount": "total"}  # fmt: skip
+
+
+def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print rows as a table."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in columns:
+        is_number = any(isinstance(row.get(name), int | Decimal) and not isinstance(row.get(name), bool) for row in rows)
+        table.add_column(_HEADINGS.get(name, name.replace("_", " ")), justify="right" if is_number else "left",
+                         no_wrap=is_number or name in ("discrepancy_id", "reference", "status", "began_on", "extraction_id"), overflow="fold")  # fmt: skip
+    for row in rows:
+        values = plain(row)
+        table.add_row(*("" if values.get(name) is None else str(values[name]) for name in columns))
+    width = shutil.get_terminal_size((150, 40)).columns if sys.stdout.isatty() else 180
+    Console(width=width, highlight=False, markup=False, emoji=False).print(table)

@@ -1,0 +1,374 @@
+"""The contract seeds: what analysts edit, and every way a row can be wrong, named by file, row, column and fix.
+
+Belongs here: the columns of each seed and the rules between them, checked before anything is built. Does not: what a
+contract means for a quantity (`dbt_project/`). A build never sees a seed that did not pass.
+"""
+
+import csv
+import difflib
+import io
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from morton_pipeline.book import Book
+from morton_pipeline.errors import BadInput
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in a seed, where it stands, and how to mend it."""
+
+    file: str
+    row: int | None
+    """The line as an editor counts it; the header is line 1."""
+    column: str | None
+    message: str
+
+    def __str__(self) -> str:
+        place = self.file + (f" row {self.row}" if self.row else "") + (f", {self.column}" if self.column else "")
+        return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    kind: str = "text"
+    is_required: bool = False
+    words: tuple[str, ...] = ()
+    unsupported: tuple[str, ...] = ()
+
+
+def _c(name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), not_yet: tuple[str, ...] = ()) -> _Column:
+    return _Column(name, kind, required, words, not_yet)
+
+
+UNITS = ("user", "licence", "device", "agent", "mailbox", "gigabyte", "hour", "other")
+CATEGORIES = ("rmm", "identity", "security", "backup", "distributor", "time", "other")
+_DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
+
+SEEDS: Mapping[str, tuple[_Column, ...]] = {
+    "clients": (
+        _c("client_id", required=True), _c("client_name", required=True),
+        _c("status", "word", required=True, words=("active", "offboarded", "internal")),
+        _c("currency", "currency", required=True), _c("time_zone", "zone"), _c("back_bill_days", "whole"), _c("accounting_customer_id"),
+    ),
+    "services": (
+        _c("service_id", required=True), _c("service_name", required=True),
+        _c("category", "word", words=CATEGORIES), _c("unit", "word", required=True, words=UNITS),
+        _c("list_price", "number"), _c("unit_cost", "number"), _c("count_vendor", "vendor"), _c("accounting_item_id"),
+    ),
+    "contracts": (
+        _c("contract_id", required=True), _c("client_id", required=True), _c("service_id", required=True),
+        _c("quantity", "number", required=True), _c("unit_price", "number", required=True),
+        _c("billing_model", "word", required=True, words=("per_unit", "minimum", "included", "flat"), not_yet=("tiered", "block_hours")),
+        _c("minimum_quantity", "number"), _c("included_quantity", "number"),
+        _c("count_basis", "word", words=("period_end",), not_yet=("peak", "average", "daily")),
+        _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
+    ),
+    "price_tiers": (_c("contract_id", required=True), _c("from_quantity", "number"), _c("unit_price", "number"), _c("method")),
+    "bundles": (_c("bundle_service_id", required=True), _c("component_service_id", required=True), _c("quantity_per_unit", "number")),
+    "company_mappings": (
+        _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"), _c("client_id", required=True), *_DATES, _c("note"),
+    ),
+    "service_mappings": (
+        _c("vendor", "vendor", required=True), _c("endpoint", required=True), _c("field", required=True),
+        _c("pattern", required=True), _c("service_id", required=True), _c("priority", "whole"), *_DATES,
+    ),
+    "sku_includes": (_c("vendor", required=True), _c("sku", required=True), _c("included_sku", required=True)),
+    "exclusions": (
+        _c("exclusion_id", required=True), _c("client_id"), _c("service_id"), _c("vendor", "vendor"), _c("record_id"),
+        _c("name_pattern"), _c("max_quantity", "number"), _c("reason", required=True), _c("owner"),
+        _c("effective_from", "date"), _c("expires_on", "date"),
+    ),
+}  # fmt: skip
+"""The columns of each seed, in the order they are written."""
+
+_MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
+_NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles", "sku_includes": "SKUs that include others"}
+_KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
+
+
+def check(book: Book) -> list[Problem]:
+    """Return everything wrong with the book's seeds; an empty list means a build may use them."""
+    return _Check(book).problems
+
+
+def write_checked(book: Book, target: Path) -> None:
+    """Write the seeds, once they pass, in canonical form for the build; a seed the book leaves out is written empty.
+
+    Raises `BadInput` naming every problem; nothing is written then.
+    """
+    checked = _Check(book)
+    if checked.problems:
+        lines = "\n".join(f"  {problem}" for problem in checked.problems[:20])
+        more = f"\n  … and {len(checked.problems) - 20} more: `morton seeds check` lists all." if len(checked.problems) > 20 else ""
+        raise BadInput(f"The contract seeds in {book.seeds} are not right yet; nothing was built.\n{lines}{more}")
+    target.mkdir(parents=True, exist_ok=True)
+    for name, columns in SEEDS.items():
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([c.name for c in columns])
+        writer.writerows([_canonical(c, row.get(c.name, "")) for c in columns] for _, row in checked.rows[name])
+        (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
+
+
+def _canonical(column: _Column, value: str) -> str:
+    return value.lower() if column.kind in ("word", "vendor") else value
+
+
+def read(book: Book, name: str) -> list[Row]:
+    """Return the rows of one seed, each a mapping of its columns; empty cells are empty strings."""
+    path = book.seeds / f"{name}.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return [{k: (v or "").strip() for k, v in row.items() if k} for row in csv.DictReader(file)]
+
+
+class _Check:
+    """One pass over all seeds, collecting problems instead of stopping at the first."""
+
+    def __init__(self, book: Book) -> None:
+        self.book = book
+        self.problems: list[Problem] = []
+        self.rows: dict[str, list[tuple[int, Row]]] = {name: self._read(name) for name in SEEDS}
+        if self.problems:
+            return
+        for name, columns in SEEDS.items():
+            self._cells(name, columns)
+        self._unique()
+        self._references()
+        self._contracts()
+        self._mappings()
+        self._counting()
+        self._exclusions()
+
+    def _add(self, file: str, row: int | None, column: str | None, message: str) -> None:
+        self.problems.append(Problem(f"{file}.csv", row, column, message))
+
+    def _read(self, name: str) -> list[tuple[int, Row]]:
+        path = self.book.seeds / f"{name}.csv"
+        expected = [c.name for c in SEEDS[name]]
+        if not path.is_file():
+            if name in _MUST_EXIST:
+                self._add(name, None, None, f"the file is missing; its header is {','.join(expected)}")
+            return []
+        try:
+            text = path.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = path.read_bytes()[: error.start].count(b"\n") + 1
+            self._add(name, line, None, "is not UTF-8 text; save the file as CSV UTF-8")
+            return []
+        reader = csv.reader(io.StringIO(text), strict=True)
+        rows: list[tuple[int, Row]] = []
+        try:
+            header = [cell.strip() for cell in next(reader, [])]
+            if not self._header(name, header, expected):
+                return []
+            for cells in reader:
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) != len(header):
+                    self._add(name, reader.line_num, None, f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas")
+                    continue
+                rows.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+        except csv.Error as error:
+            self._add(name, reader.line_num, None, f"is not valid CSV ({error})")
+        return rows
+
+    def _header(self, name: str, header: list[str], expected: list[str]) -> bool:
+        before = len(self.problems)
+        for missing in [c for c in expected if c not in header]:
+            self._add(name, 1, missing, "the column is missing from the header")
+        for unknown in [c for c in header if c not in expected]:
+            self._add(name, 1, unknown or "(empty)", f"is not a column of this file{_guess(unknown, expected)}; it has {', '.join(expected)}")
+        for twice in {c for c in header if header.count(c) > 1}:
+            self._add(name, 1, twice, "the column stands in the header twice")
+        return len(self.problems) == before
+
+    def _cells(self, name: str, columns: Iterable[_Column]) -> None:
+        if name in _NOT_YET and self.rows[name]:
+            self._add(name, self.rows[name][0][0], None, f"{_NOT_YET[name]} are not supported yet; remove the rows")
+            return
+        for line, row in self.rows[name]:
+            for column in columns:
+                value = row[column.name]
+                if not value:
+                    if column.is_required:
+                        self._add(name, line, column.name, "is empty; it is required")
+                    continue
+                if message := _READERS[column.kind](value, column):
+                    self._add(name, line, column.name, message)
+
+    def _unique(self) -> None:
+        for name, key in _KEYS.items():
+            seen: dict[str, int] = {}
+            for line, row in self.rows[name]:
+                if row[key] in seen:
+                    self._add(name, line, key, f"{row[key]!r} stands in row {seen[row[key]]} already; give this row its own")
+                seen.setdefault(row[key], line)
+
+    def _references(self) -> None:
+        known = {"client_id": {r["client_id"] for _, r in self.rows["clients"]}, "service_id": {r["service_id"] for _, r in self.rows["services"]}}
+        homes = {"client_id": "clients.csv", "service_id": "services.csv"}
+        for name in ("contracts", "company_mappings", "service_mappings", "exclusions"):
+            for line, row in self.rows[name]:
+                for column, ids in known.items():
+                    value = row.get(column, "")
+                    if value and value not in ids:
+                        self._add(name, line, column, f"{value!r} is not in {homes[column]}{_guess(value, ids)}")
+
+    def _contracts(self) -> None:
+        for line, row in self.rows["contracts"]:
+            model = row["billing_model"].lower()
+            for needed, column in (("minimum", "minimum_quantity"), ("included", "included_quantity")):
+                if model == needed and not row[column]:
+                    self._add("contracts", line, column, f"is empty; the model {needed} needs it")
+        self._no_overlap("contracts", ("client_id", "service_id"), "exactly one contract version may be in force per client, service and day")
+
+    def _mappings(self) -> None:
+        from morton_pipeline.extract.records import columns
+        from morton_pipeline.vendors import VENDORS
+
+        connections = {c.id for c in self.book.connections}
+        for line, row in self.rows["company_mappings"]:
+            if row["connection_id"] and row["connection_id"] not in connections:
+                self._add("company_mappings", line, "connection_id",
+                          f"{row['connection_id']!r} is not in connections.yaml{_guess(row['connection_id'], connections)}")  # fmt: skip
+        self._no_overlap("company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time")
+        for line, row in self.rows["service_mappings"]:
+            vendor = VENDORS.get(row["vendor"].lower())
+            if vendor is None:
+                continue
+            endpoints = {e.name: e for e in vendor.endpoints}
+            if row["endpoint"] not in endpoints:
+                self._add("service_mappings", line, "endpoint",
+                          f"{row['endpoint']!r} is not an endpoint of {vendor.name}{_guess(row['endpoint'], endpoints)}")  # fmt: skip
+                continue
+            if (vendor.name, row["endpoint"]) not in COUNTABLE:
+                names = ", ".join(e for v, e in COUNTABLE if v == vendor.name) or "none"
+                self._add("service_mappings", line, "endpoint", f"the records of {row['endpoint']} are not counted; countable at {vendor.name}: {names}")
+                continue
+            fields = [c.name for c in columns(endpoints[row["endpoint"]].record) if c.sql_type == "varchar"]
+            if row["field"] not in fields:
+                self._add("service_mappings", line, "field",
+                          f"{row['field']!r} is not a column of {vendor.name} {row['endpoint']}{_guess(row['field'], fields)}; it has {', '.join(fields)}")  # fmt: skip
+
+    def _counting(self) -> None:
+        """A sum across tools is never a count: where several could count a service, one must be named."""
+        vendors: dict[str, set[str]] = defaultdict(set)
+        endpoints: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for line, row in self.rows["service_mappings"]:
+            vendors[row["service_id"]].add(row["vendor"].lower())
+            endpoints[row["service_id"], row["vendor"].lower()].add(row["endpoint"])
+            if len(endpoints[row["service_id"], row["vendor"].lower()]) > 1:
+                both = " and ".join(sorted(endpoints[row["service_id"], row["vendor"].lower()]))
+                self._add("service_mappings", line, "endpoint", f"{row['service_id']} would be counted from {both} of {row['vendor']}; choose one")
+        named = {row["service_id"] for _, row in self.rows["services"] if row["count_vendor"]}
+        for line, row in self.rows["services"]:
+            if row["service_id"] not in named and len(vendors[row["service_id"]]) > 1:
+                self._add("services", line, "count_vendor",
+                          f"is empty, and {' and '.join(sorted(vendors[row['service_id']]))} could all count {row['service_id']}; name the one that is billed")  # fmt: skip
+
+    def _exclusions(self) -> None:
+        for line, row in self.rows["exclusions"]:
+            if row["max_quantity"]:
+                self._add("exclusions", line, "max_quantity", "exclusions by number are not supported yet; name the records or a pattern")
+            elif not row["record_id"] and not row["name_pattern"]:
+                self._add("exclusions", line, "record_id", "is empty, and so is name_pattern; name a record or a pattern")
+
+    def _no_overlap(self, name: str, keys: tuple[str, str], rule: str) -> None:
+        groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
+        for line, row in self.rows[name]:
+            start, end = _date(row["effective_from"], date.min), _date(row["effective_to"], date.max)
+            if start is None or end is None:
+                continue
+            if end <= start:
+                self._add(name, line, "effective_to", f"{end} is not after effective_from {start}; it is the first day that no longer counts")
+                continue
+            groups[tuple(row[k].lower() for k in keys)].append((start, end, line))
+        for key, spans in groups.items():
+            spans.sort()
+            for (_, end, earlier), (start, _, later) in zip(spans, spans[1:], strict=False):
+                if start < end:
+                    self._add(name, later, "effective_from", f"overlaps row {earlier} for {' and '.join(key)}; {rule}")
+
+
+COUNTABLE = (("ninjaone", "devices"), ("huntress", "agents"), ("microsoft365", "user_licenses"), ("microsoft365", "subscribed_skus"))
+"""The endpoints whose records can be counted: the list in `dbt_project/macros/countable.sql`, which a test compares."""
+
+
+def _guess(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _date(text: str, default: date) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else default
+    except ValueError:
+        return None
+
+
+def _read_date(value: str, _: _Column) -> str:
+    return "" if _date(value, date.min) and len(value) == 10 else f"{value!r} is not a date; write it as 2026-11-30"
+
+
+def _read_number(value: str, _: _Column) -> str:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return f"{value!r} is not a number; write digits with a point, such as 40 or 2.50"
+    if not number.is_finite() or number < 0:
+        return f"{value!r} must be zero or more"
+    exponent = number.normalize().as_tuple().exponent
+    return "" if isinstance(exponent, int) and exponent >= -4 else f"{value!r} has more than four decimals"
+
+
+def _read_whole(value: str, _: _Column) -> str:
+    return "" if value.isascii() and value.isdigit() else f"{value!r} is not a whole number"
+
+
+def _read_word(value: str, column: _Column) -> str:
+    word = value.lower()
+    if word in column.unsupported:
+        return f"{value!r} is not supported yet; supported: {', '.join(column.words)}"
+    return "" if word in column.words else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{_guess(word, column.words)}"
+
+
+def _read_currency(value: str, _: _Column) -> str:
+    return "" if len(value) == 3 and value.isalpha() and value.isupper() else f"{value!r} is not a currency code such as USD"
+
+
+def _read_zone(value: str, _: _Column) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return f"{value!r} is not a time zone; an example is America/New_York"
+    return ""
+
+
+def _read_vendor(value: str, _: _Column) -> str:
+    from morton_pipeline.vendors import VENDORS
+
+    return "" if value.lower() in VENDORS else f"{value!r} is not a vendor{_guess(value.lower(), VENDORS)}; Morton knows {', '.join(VENDORS)}"
+
+
+_READERS: Mapping[str, Callable[[str, _Column], str]] = {
+    "text": lambda value, column: "",
+    "date": _read_date,
+    "number": _read_number,
+    "whole": _read_whole,
+    "word": _read_word,
+    "currency": _read_currency,
+    "zone": _read_zone,
+    "vendor": _read_vendor,
+}
+

@@ -1,0 +1,36 @@
+"""The credentials the stand-ins accept. They open nothing else anywhere.
+
+Belongs here: made-up secrets, once for the stand-ins and the demo book. Does not: a real one, ever.
+"""
+
+from dataclasses import dataclass
+
+ACCEPTED = {
+    "NINJAONE_CLIENT_ID": "demo-ninjaone-client",
+    "NINJAONE_CLIENT_SECRET": "demo-ninjaone-secret",
+    "M365_CLIENT_ID": "00000000-0000-4000-8000-00000000d3a0",
+    "M365_CLIENT_SECRET": "demo-m365-secret",
+    "HUNTRESS_API_KEY": "hk_demo",
+    "HUNTRESS_API_SECRET": "hs_demo_secret",
+    "QUICKBOOKS_CLIENT_ID": "demo-quickbooks-client",
+    "QUICKBOOKS_CLIENT_SECRET": "demo-quickbooks-secret",
+    "QUICKBOOKS_REFRESH_TOKEN": "demo-quickbooks-refresh-1",
+}
+"""By the environment variable the demo book names."""
+
+REALM_ID = "9130350000000001"
+"""The QuickBooks company of the demo book."""
+
+
+@dataclass(frozen=True)
+class OAuthClient:
+    """An id and its secret."""
+
+    id: str
+    secret: str
+
+
+NINJAONE = OAuthClient(ACCEPTED["NINJAONE_CLIENT_ID"], ACCEPTED["NINJAONE_CLIENT_SECRET"])
+MICROSOFT = OAuthClient(ACCEPTED["M365_CLIENT_ID"], ACCEPTED["M365_CLIENT_SECRET"])
+HUNTRESS = OAuthClient(ACCEPTED["HUNTRESS_API_KEY"], ACCEPTED["HUNTRESS_API_SECRET"])
+QUICKBOOKS = OAuthClient(ACCEPTED["QUICKBOOKS_CLIENT_ID"], ACCEPTED["QUICKBOOKS_CLIENT_SECRET"])

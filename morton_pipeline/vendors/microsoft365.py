@@ -1,0 +1,223 @@
+"""Microsoft 365, read through Microsoft Graph: one tenant per client. One billable unit is one assigned licence.
+
+Credentials: one multi-tenant app registration with admin consent in every client tenant, and the application
+permissions LicenseAssignment.Read.All (or Organization.Read.All), User.Read.All and MailboxSettings.Read; all only
+read. A tenant whose consent is gone fails alone. Bought is `subscribed_skus`, assigned is `user_licenses`.
+"""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from morton_pipeline.book import Connection
+from morton_pipeline.extract.auth import Credentials, client_credentials
+from morton_pipeline.extract.errors import Incomplete, PermissionMissing, UnexpectedAnswer
+from morton_pipeline.extract.pages import Call, Page, Walk, by_next_link
+from morton_pipeline.extract.records import Boolean, Integer, Record, Text, column, key
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Rows, Rule, Vendor
+
+USER_FIELDS = "id,displayName,userPrincipalName,mail,accountEnabled,userType,assignedLicenses,createdDateTime"
+BATCH = 20
+"""The most requests Graph takes in one batch."""
+ANSWERED = {200, 403, 404}
+PAUSE = 2.0
+"""Seconds before what Graph put off is asked again; longer each round."""
+POSTPONED = {429, 500, 502, 503, 504}
+
+pages = by_next_link("@odata.nextLink")
+
+
+class SubscribedSku(Record):
+    """A licence the tenant has bought."""
+
+    id: Text = key("Tenant id and SKU id, joined by an underscore.")
+    sku_id: Text = column("Microsoft's id of the SKU.", nullable=False)
+    sku_part_number: Text = column("Microsoft's short name of the SKU, e.g. SPB.", nullable=False)
+    capability_status: Text = column("Enabled, Warning, Suspended, Deleted or LockedOut.")
+    applies_to: Text = column("User, or Company for SKUs nobody is assigned to.")
+    consumed_units: Integer = column("Licences assigned.", nullable=False)
+    prepaid_units__enabled: Integer = column("Licences bought and usable.", nullable=False)
+    prepaid_units__warning: Integer = column("Licences past their end and still usable for a while.")
+    prepaid_units__suspended: Integer = column("Licences that can no longer be used.")
+    prepaid_units__locked_out: Integer = column("Licences locked out by Microsoft.")
+
+
+class User(Record):
+    """An account in the tenant."""
+
+    id: Text = key("Microsoft's id of the user.")
+    display_name: Text = column("The person's name.")
+    user_principal_name: Text = column("The sign-in name.", nullable=False)
+    mail: Text = column("The e-mail address.")
+    account_enabled: Boolean = column("Whether the account can sign in.")
+    user_type: Text = column("Member or Guest.")
+    assigned_licenses: Text = column("The licences assigned, as JSON.", nullable=False)
+    created_date_time: Text = column("When the account was made.")
+
+
+class Mailbox(Record):
+    """What a licensed user's mailbox is for."""
+
+    user_id: Text = key("Microsoft's id of the user.")
+    user_purpose: Text = column(
+        "user, shared, room, equipment, linked or others; empty where there is none or it is hidden."
+    )
+    status: Integer = column("Graph's answer: 200 known, 404 no mailbox, 403 hidden.", nullable=False)
+
+
+class UserLicense(Record):
+    """One licence assigned to one user, however it was assigned."""
+
+    user_id: Text = key("Microsoft's id of the user.")
+    sku_id: Text = key("Microsoft's id of the SKU.")
+    sku_part_number: Text = column("Microsoft's short name of the SKU; its id where it is not listed.", nullable=False)
+    user_principal_name: Text = column("The sign-in name.", nullable=False)
+    display_name: Text = column("The person's name.")
+    account_enabled: Boolean = column("Whether the account can sign in.")
+    user_type: Text = column("Member or Guest.")
+    user_purpose: Text = column("What the mailbox is for; empty where there is none.")
+    capability_status: Text = column("The state of the tenant's subscription to this SKU.")
+
+
+class Customer(Record):
+    """A tenant that gave the partner delegated administration."""
+
+    tenant_id: Text = key("Microsoft's id of the tenant.")
+    display_name: Text = column("The tenant's name.")
+
+
+def graph_scope(credentials: Credentials) -> str:
+    """A national cloud's Graph is its own audience; behind a proxy the audience is still Microsoft's."""
+    host = urlsplit(credentials.base_url).hostname or ""
+    is_graph = host.startswith(("graph.microsoft.", "microsoftgraph.", "dod-graph.microsoft."))
+    return f"https://{host if is_graph else 'graph.microsoft.com'}/.default"
+
+
+def mailboxes_of_licensed_users(fetched: Fetched) -> Walk:
+    """Ask for mailbox kinds in batches; what Graph put off for later is asked again after a pause."""
+    waiting = [row["id"] for row in fetched["users"] if row["assignedLicenses"]]
+    rounds, denied, asked = 0, 0, len(waiting)
+    while waiting:
+        batch, waiting = waiting[:BATCH], waiting[BATCH:]
+        url = "/users/{}/mailboxSettings?$select=userPurpose"
+        requests = [{"id": str(n), "method": "GET", "url": url.format(user)} for n, user in enumerate(batch)]
+        page = yield Call(
+            "/v1.0/$batch", method="POST", json={"requests": requests}, note=batch, wait_seconds=PAUSE * rounds
+        )
+        statuses = {int(answer["id"]): int(answer["status"]) for answer in page.body["responses"]}
+        if len(statuses) != len(batch):
+            raise Incomplete(f"Graph answered {len(statuses)} of {len(batch)} mailbox questions.")
+        if strange := set(statuses.values()) - ANSWERED - POSTPONED:
+            raise UnexpectedAnswer(f"Graph answered mailbox questions with {sorted(strange)}, which settles nothing.")
+        denied += sum(status == 403 for status in statuses.values())
+        postponed = [user for n, user in enumerate(batch) if statuses[n] in POSTPONED]
+        rounds = rounds + 1 if postponed else 0
+        if rounds > 5:
+            raise Incomplete("Graph kept putting off the mailbox questions.")
+        waiting = [*waiting, *postponed]
+    if asked and denied == asked:
+        raise PermissionMissing("Graph refuses every mailbox of this tenant: grant the app MailboxSettings.Read.")
+
+
+def mailbox_answers(page: Page) -> Rows:
+    """Turn a batch's answers into records; a postponed one is no answer yet."""
+    users = page.call.note
+    return [
+        {"userId": users[int(a["id"])], "userPurpose": (a.get("body") or {}).get("userPurpose"), "status": a["status"]}
+        for a in page.body["responses"]
+        if int(a["status"]) in ANSWERED
+    ]
+
+
+def assigned_licenses(fetched: Fetched) -> Rows:
+    """One record per user and SKU: a licence held directly and through a group is one."""
+    return list(_assigned(fetched))
+
+
+def _assigned(fetched: Fetched) -> Iterator[dict[str, Json]]:
+    skus = {str(row["skuId"]).lower(): row for row in fetched["subscribed_skus"]}
+    purposes = {row["userId"]: row["userPurpose"] for row in fetched["mailboxes"]}
+    for user in fetched["users"]:
+        for sku_id in sorted({str(held["skuId"]).lower() for held in user["assignedLicenses"]}):
+            sku = skus.get(sku_id, {})
+            yield {
+                "userId": user["id"],
+                "skuId": sku_id,
+                "skuPartNumber": sku.get("skuPartNumber", sku_id),
+                "userPrincipalName": user.get("userPrincipalName"),
+                "displayName": user.get("displayName"),
+                "accountEnabled": user.get("accountEnabled"),
+                "userType": user.get("userType"),
+                "userPurpose": purposes.get(user["id"]),
+                "capabilityStatus": sku.get("capabilityStatus"),
+            }
+
+
+def customers_of_partner(_: Connection) -> Endpoint:
+    """The tenants that gave this partner delegated administration."""
+    return Endpoint(
+        "tenants",
+        Customer,
+        "The partner's customer tenants.",
+        path="/v1.0/tenantRelationships/delegatedAdminCustomers",
+        params={"$top": 300},
+        records="value",
+        pages=pages,
+    )
+
+
+VENDOR = Vendor(
+    name="microsoft365",
+    title="Microsoft 365",
+    category="identity",
+    base_url="https://graph.microsoft.com",
+    auth_url="https://login.microsoftonline.com",
+    auth=client_credentials("/{tenant}/oauth2/v2.0/token", scope=graph_scope, on_auth_host=True),
+    secrets=("client_id", "client_secret"),
+    optional_settings=("partner_tenant",),
+    cron="0 2 * * *",
+    concurrency=8,
+    is_per_tenant=True,
+    tenants=customers_of_partner,
+    endpoints=(
+        Endpoint(
+            "subscribed_skus",
+            SubscribedSku,
+            "The licences each tenant has bought.",
+            path="/v1.0/subscribedSkus",
+            records="value",
+            pages=pages,
+        ),
+        Endpoint(
+            "users",
+            User,
+            "The accounts of each tenant.",
+            path="/v1.0/users",
+            params={"$select": USER_FIELDS, "$top": 999},
+            records="value",
+            pages=pages,
+        ),
+        Endpoint(
+            "mailboxes",
+            Mailbox,
+            "What each licensed user's mailbox is for.",
+            needs=("users",),
+            walk=mailboxes_of_licensed_users,
+            records=mailbox_answers,
+        ),
+        Endpoint(
+            "user_licenses",
+            UserLicense,
+            "The licences assigned, one row per user and SKU.",
+            needs=("subscribed_skus", "users", "mailboxes"),
+            derive=assigned_licenses,
+            rules=(
+                Rule("user_purpose", "shared", "shared_mailbox", "A shared mailbox is nobody's seat."),
+                Rule("user_purpose", "room", "room_mailbox", "A meeting room is nobody's seat."),
+                Rule("user_purpose", "equipment", "equipment_mailbox", "Equipment is nobody's seat."),
+                Rule("capability_status", "Suspended", "suspended_sku", "The suspended licence cannot be used."),
+                Rule("capability_status", "LockedOut", "suspended_sku", "The locked-out licence cannot be used."),
+                Rule("capability_status", "Deleted", "suspended_sku", "The deleted licence cannot be used."),
+            ),
+        ),
+    ),
+)

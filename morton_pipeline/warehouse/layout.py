@@ -1,0 +1,221 @@
+"""Which raw tables there are, and their columns. A vendor's tables derive from its records; the others are listed here.
+
+Belongs here: declarations, and how SQL and Arrow write them. Does not: a connection to anything.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import pyarrow as pa
+
+from morton_pipeline.extract.records import columns
+from morton_pipeline.extract.vendor import Endpoint
+from morton_pipeline.vendors import VENDORS
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a raw table."""
+
+    name: str
+    sql_type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One raw table."""
+
+    schema: str
+    name: str
+    comment: str
+    fields: tuple[Field, ...]
+
+    @property
+    def sql(self) -> str:
+        """Its name as SQL writes it."""
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+def _fields(*declared: tuple[str, str, str]) -> tuple[Field, ...]:
+    return tuple(Field(*one) for one in declared)
+
+
+_SCOPE = (
+    ("connection_id", "varchar", "The connection it came through."),
+    ("vendor", "varchar", "The vendor of that connection."),
+    ("endpoint", "varchar", "The list that was read."),
+    ("tenant_id", "varchar", "The tenant; empty for a vendor with one tenant for the whole account."),
+)
+_TENANT_NAME = ("tenant_name", "varchar", "The tenant's name as the vendor knows it.")
+
+EXTRACTIONS = Table("raw", "extractions", "Every attempt to read a scope, also failed and unchanged ones.", _fields(
+    ("extraction_id", "varchar", "Names the attempt: instant, connection, endpoint, tenant."),
+    *_SCOPE,
+    _TENANT_NAME,
+    ("attempted_at", "timestamp", "When it was read (UTC); strictly increasing within a scope."),
+    ("status", "varchar", "complete, partial (some records set aside), suspect (held back) or failed."),
+    ("record_count", "bigint", "Records the vendor sent: kept plus quarantined. Empty when the attempt failed."),
+    ("quarantined_count", "bigint", "Records set aside because they failed validation."),
+    ("added_count", "bigint", "Records that were not there before."),
+    ("changed_count", "bigint", "Records that differ from before."),
+    ("removed_count", "bigint", "Records that are no longer there."),
+    ("reason", "varchar", "Why it failed, is suspect or partial; empty when complete."),
+    ("accepted_by", "varchar", "Who accepted a suspect or partial extraction."),
+    ("accepted_at", "timestamp", "When it was accepted (UTC); a suspect one counts from then on."),
+    ("journal_file", "varchar", "The journal's Parquet file with its changes; empty when nothing changed."),
+    ("journal_sha256", "varchar", "The hash of that file."),
+))  # fmt: skip
+
+QUARANTINE = Table("raw", "quarantine", "Cells for which a record was set aside.", _fields(
+    ("extraction_id", "varchar", "The attempt that brought the record."),
+    *_SCOPE,
+    ("record_key", "varchar", "The record; empty when its key cannot be read."),
+    ("column_name", "varchar", "The column that failed."),
+    ("check_name", "varchar", "The check it failed."),
+    ("value", "varchar", "What stood there."),
+))  # fmt: skip
+
+SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. Rewritten before each build.", _fields(
+    *_SCOPE,
+    _TENANT_NAME,
+    ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
+    ("is_connected", "boolean", "Whether connections.yaml still names it."),
+))  # fmt: skip
+
+VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed, by vendor. Rewritten before each build.", _fields(
+    ("vendor", "varchar", "The vendor whose page says so."),
+    ("endpoint", "varchar", "The list it concerns."),
+    ("field", "varchar", "The column it looks at."),
+    ("pattern", "varchar", "A glob, without regard to case."),
+    ("rule_name", "varchar", "The name shown as the reason of the bucket."),
+    ("reason", "varchar", "The rule in one sentence."),
+))  # fmt: skip
+
+JOURNAL_POSITION = Table("raw", "journal_position", "How far the journal has been applied: one row.", _fields(
+    ("file_name", "varchar", "The journal file."),
+    ("byte_offset", "bigint", "Where the next line begins."),
+    ("line_number", "bigint", "The number of the last line applied."),
+))  # fmt: skip
+
+LEDGER = (
+    Table("raw_ledger", "decisions", "What people decided: a copy of the ledger.", _fields(
+        ("decision_id", "varchar", "Names the decision."),
+        ("discrepancy_id", "varchar", "The row it answers."),
+        ("version", "bigint", "Counts the decisions on that row."),
+        ("action", "varchar", "approve, write_off, exclude, snooze or reopen."),
+        ("seal", "varchar", "The hash of what was seen when it was decided."),
+        ("period_month", "date", "The period of the row."),
+        ("client_id", "varchar", "The client of the row."),
+        ("service_id", "varchar", "The service of the row."),
+        ("kind", "varchar", "The kind of the row."),
+        ("quantity", "decimal(18, 4)", "The quantity decided on."),
+        ("amount", "decimal(18, 4)", "The money decided on."),
+        ("currency", "varchar", "The currency of the amount."),
+        ("reason", "varchar", "Why."),
+        ("decided_by", "varchar", "Who."),
+        ("decided_at", "timestamp", "When (UTC)."),
+        ("until_on", "date", "Until when it holds; empty when it does not end."),
+        ("is_latest", "boolean", "Whether it is the last word on that row."),
+    )),
+    Table("raw_ledger", "exclusions", "Records people excluded, where still in force: a copy of the ledger.", _fields(
+        ("exclusion_id", "varchar", "Names the exclusion."),
+        ("discrepancy_id", "varchar", "The row it was decided on."),
+        ("client_id", "varchar", "The client it holds for."),
+        ("service_id", "varchar", "The service it holds for."),
+        ("vendor", "varchar", "The vendor of the record."),
+        ("record_id", "varchar", "The record left out."),
+        ("reason", "varchar", "Why."),
+        ("owner", "varchar", "Who answers for it."),
+        ("effective_from", "date", "The first day it holds."),
+        ("expires_on", "date", "The first day it no longer holds."),
+    )),
+    Table("raw_ledger", "invoices", "Invoices and what became of them: a copy of the ledger.", _fields(
+        ("invoice_id", "varchar", "Ours."),
+        ("reference", "varchar", "What we wrote on it, and look it up by."),
+        ("client_id", "varchar", "The client billed."),
+        ("period_month", "date", "The period billed."),
+        ("currency", "varchar", "The currency of the total."),
+        ("total_amount", "decimal(18, 4)", "The sum of its lines."),
+        ("state", "varchar", "planned, sending, posted, refused, uncertain or parked."),
+        ("reason", "varchar", "Why it is refused, uncertain or parked."),
+        ("accounting_id", "varchar", "The accounting system's own id."),
+        ("updated_at", "timestamp", "When its state last changed (UTC)."),
+    )),
+    Table("raw_ledger", "invoice_lines", "The lines of those invoices: a copy of the ledger.", _fields(
+        ("invoice_id", "varchar", "The invoice it stands on."),
+        ("decision_id", "varchar", "The approval it carries out."),
+        ("discrepancy_id", "varchar", "The row that was approved."),
+        ("period_month", "date", "The period of the row."),
+        ("client_id", "varchar", "The client billed."),
+        ("service_id", "varchar", "The service billed."),
+        ("kind", "varchar", "The kind of the row."),
+        ("quantity", "decimal(18, 4)", "The quantity billed."),
+        ("unit_price", "decimal(18, 4)", "The price of one."),
+        ("amount", "decimal(18, 4)", "The amount, as it was approved."),
+        ("currency", "varchar", "The currency of the amount."),
+        ("state", "varchar", "The state of its invoice."),
+        ("accounting_id", "varchar", "The accounting system's own id of the invoice."),
+    )),
+)  # fmt: skip
+"""The ledger's copies. What `ledger.snapshot` gives must have exactly these columns."""
+
+_BEFORE = _fields(
+    ("record_key", "varchar", "Names the record within its connection and tenant, for life."),
+    ("connection_id", "varchar", "The connection it came through."),
+    ("tenant_id", "varchar", "The tenant it belongs to; empty for a vendor with one tenant for the whole account."),
+)
+_AFTER = _fields(
+    ("row_hash", "varchar", "Tells two versions of the record apart."),
+    ("valid_from", "timestamp", "When we first knew this version (UTC)."),
+    ("valid_to", "timestamp", "When we knew better (UTC); empty for the current version."),
+    ("extraction_id", "varchar", "The extraction that brought this version."),
+)
+
+
+@cache
+def record_table(vendor: str, endpoint: str) -> Table | None:
+    """Return the table of a vendor's list, or nothing when no vendor page declares it any more."""
+    found = [e for e in VENDORS[vendor].endpoints if e.name == endpoint] if vendor in VENDORS else []
+    return _record_table(vendor, found[0]) if found else None
+
+
+def _record_table(vendor: str, endpoint: Endpoint) -> Table:
+    own = declared_fields(endpoint)
+    reserved = {f.name for f in (*_BEFORE, *_AFTER)} & {f.name for f in own}
+    if reserved:
+        raise ValueError(
+            f"vendors/{vendor}.py: {endpoint.name} declares {sorted(reserved)}, names the warehouse uses itself."
+        )
+    return Table(f"raw_{vendor}", endpoint.name, endpoint.description, (*_BEFORE, *own, *_AFTER))
+
+
+def declared_fields(endpoint: Endpoint) -> tuple[Field, ...]:
+    """Return the columns a vendor page declares for one of its lists."""
+    return tuple(Field(c.name, c.sql_type, c.description) for c in columns(endpoint.record))
+
+
+@cache
+def all_tables() -> tuple[Table, ...]:
+    """Return every raw table there must be."""
+    of_vendors = (_record_table(v.name, e) for v in VENDORS.values() for e in v.endpoints)
+    return (EXTRACTIONS, QUARANTINE, SCOPES, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
+
+
+def arrow_type(sql_type: str) -> pa.DataType:
+    """Return what Arrow calls a SQL type of ours."""
+    if sql_type.startswith("decimal"):
+        precision, scale = (int(part) for part in sql_type.removeprefix("decimal(").removesuffix(")").split(","))
+        return pa.decimal128(precision, scale)
+    return {"varchar": pa.string(), "bigint": pa.int64(), "boolean": pa.bool_(), "date": pa.date32(),
+            "timestamp": pa.timestamp("us")}[sql_type]  # fmt: skip
+
+
+def quoted(name: str) -> str:
+    """Write an identifier so that no vendor's field name can be a keyword."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Write a string where SQL takes no parameter."""
+    return "'" + text.replace("'", "''") + "'"

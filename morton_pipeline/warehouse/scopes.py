@@ -1,0 +1,93 @@
+"""Which scopes a book should read, and how old each may grow before it is stale.
+
+Belongs here: deriving scopes from connections.yaml, vendor pages and what was read before. Does not: storing them.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from itertools import pairwise, takewhile
+from typing import Any
+
+import duckdb
+from cronsim import CronSim
+
+from morton_pipeline.book import Book, Connection
+from morton_pipeline.errors import BadInput
+from morton_pipeline.vendors import VENDORS
+
+Scope = tuple[str, str, str, str]
+"""connection_id, vendor, endpoint, tenant_id."""
+
+
+def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tuple[Any, ...]]:
+    """Return the rows of raw.scopes: what is connected now, then what was read once and is connected no more."""
+    names = _names_seen(con)
+    current = {}
+    for connection in book.connections:
+        for tenant_id, tenant_name in _tenants(connection, names):
+            for endpoint in VENDORS[connection.vendor].endpoints:
+                scope = (connection.id, connection.vendor, endpoint.name, tenant_id)
+                current[scope] = tenant_name or names.get(scope, "")
+    schedules = {c.id: c.schedule for c in book.connections}
+    rows = [(*s, name, allowed_age_minutes(s, schedules[s[0]], at), True) for s, name in current.items()]
+    for scope, name in names.items():
+        is_listing = scope[3] == "" and scope[1] in VENDORS and VENDORS[scope[1]].is_per_tenant
+        if scope not in current and not is_listing:
+            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False))
+    return rows
+
+
+def _names_seen(con: duckdb.DuckDBPyConnection) -> dict[Scope, str]:
+    """Return every scope ever attempted, with the tenant's latest name."""
+    return {
+        (connection_id, vendor, endpoint, tenant_id): name
+        for connection_id, vendor, endpoint, tenant_id, name in con.execute(
+            "select connection_id, vendor, endpoint, tenant_id, coalesce(arg_max(tenant_name, attempted_at), '') "
+            "from raw.extractions group by all order by all"
+        ).fetchall()
+    }
+
+
+def _tenants(connection: Connection, seen: dict[Scope, str]) -> Iterator[tuple[str, str]]:
+    if not isinstance(connection.tenants, str):
+        yield from ((tenant.id, tenant.name) for tenant in connection.tenants)
+        return
+    found = {s[3]: name for s, name in seen.items() if s[:2] == (connection.id, connection.vendor) and s[3]}
+    # Until a listing has succeeded, one scope without a tenant shows that something is unknown.
+    yield from found.items() or [("", "")]
+
+
+def allowed_age_minutes(scope: Scope, schedule: str | None, at: datetime) -> int | None:
+    """Return twice the cadence of a scope, by the connection's schedule or the vendor's; nothing if nobody reads it."""
+    _, vendor, endpoint, _ = scope
+    declared = [e for e in VENDORS[vendor].endpoints if e.name == endpoint] if vendor in VENDORS else []
+    if not declared:
+        return None
+    return 2 * longest_pause_minutes(schedule or VENDORS[vendor].cadence(declared[0]), at.year)
+
+
+@cache
+def longest_pause_minutes(cron: str, year: int) -> int:
+    """Return the longest time between two firings in a year and a bit.
+
+    The hours and minutes of a cron expression are the same on every day it fires, so one day is walked and the rest
+    is jumped over.
+    """
+    begin = datetime(year, 1, 1, tzinfo=UTC)
+    first = _next(cron, begin - timedelta(minutes=1))
+    day = list(takewhile(lambda moment: moment.date() == first.date(), CronSim(cron, first - timedelta(minutes=1))))
+    pauses = [later - earlier for earlier, later in pairwise(day)]
+    last = day[-1]
+    while last < begin + timedelta(days=400):
+        following = _next(cron, datetime.combine(last, time(23, 59), tzinfo=UTC))
+        pauses.append(following - last)
+        last = datetime.combine(following, day[-1].timetz())
+    return int(max(pauses).total_seconds() // 60)
+
+
+def _next(cron: str, after: datetime) -> datetime:
+    moment = next(CronSim(cron, after), None)
+    if moment is None:
+        raise BadInput(f'The schedule {cron!r} never fires; an example of one that does is "0 * * * *".')
+    return moment

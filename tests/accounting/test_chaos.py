@@ -1,0 +1,133 @@
+"""300 times kill -9 in the middle of posting, against a QuickBooks that commits and then says nothing: money leaves once."""
+
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+
+from morton_pipeline.accounting import post, status
+from morton_pipeline.book import Book, open_book
+from morton_pipeline.ledger import decisions, open_ledger, verify
+
+PROCESSES = Path(__file__).with_name("chaos_processes.py")
+ROOT = PROCESSES.parent.parent.parent
+KILLS = 300
+
+BOOK = """
+connections:
+  - id: books
+    vendor: quickbooks_online
+    base_url: {url}
+    auth_url: {url}
+    realm_id: "9130350000000001"
+    timeout_seconds: 0.25
+    attempts: 4
+    backoff_seconds: 0
+    secrets: {{client_id: BOOKS_ID, client_secret: BOOKS_SECRET, refresh_token: BOOKS_REFRESH}}
+accounting: books
+limits: {{quiet_period_seconds: 0, invoices_per_run: 100000, amount_per_run: 100000000}}
+"""
+
+Started = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Started:
+    for name, value in (("BOOKS_ID", "app-id"), ("BOOKS_SECRET", "app-secret"), ("BOOKS_REFRESH", "refresh-0")):
+        monkeypatch.setenv(name, value)
+
+    def run(*words: str) -> subprocess.Popen[str]:
+        with (tmp_path / f"{words[0]}.log").open("w") as log:
+            words = (sys.executable, str(PROCESSES), *words)
+            return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+
+    return run
+
+
+@contextmanager
+def running(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def load_processes() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("chaos_processes", PROCESSES)
+    assert spec is not None
+    assert spec.loader is not None
+    processes = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(processes)
+    return processes
+
+
+def make_book(root: Path, url: str, clients: int) -> Book:
+    (root / "seeds").mkdir()
+    (root / "connections.yaml").write_text(BOOK.format(url=url))
+    listed = "".join(f"client-{n},Client {n},{n}\n" for n in range(clients))
+    (root / "seeds" / "clients.csv").write_text(f"client_id,client_name,accounting_customer_id\n{listed}")
+    (root / "seeds" / "services.csv").write_text("service_id,accounting_item_id\nseat,7\n")
+    return open_book(root)
+
+
+def test_case_72_money_leaves_once_through_300_kills(tmp_path: Path, start: Started, capsys: pytest.CaptureFixture[str]) -> None:
+    seed = int(os.environ.get("MORTON_CHAOS_SEED") or random.randrange(10**6))
+    began = time.monotonic()
+    with running(start("serve", str(seed))) as server:
+        assert server.stdout is not None
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
+        processes = load_processes()
+        book = make_book(tmp_path, url, processes.CLIENTS)
+        rows = {str(row["discrepancy_id"]): row for row in processes.rows(processes.ROWS)}
+        with running(start("kill", str(tmp_path), str(seed), str(KILLS))) as killer:
+            assert killer.stdout is not None
+            report = json.loads(killer.stdout.readline() or "{}")
+            assert killer.wait(30) == 0, (tmp_path / "kill.log").read_text()
+        during = httpx.get(f"{url}/state").json()
+        httpx.get(f"{url}/calm")
+        time.sleep(1.5)
+        with open_ledger(book) as ledger:
+            for _ in range(2):
+                post(book, ledger, rows, at=datetime.now(UTC))
+            invoices, chain = status(ledger), verify(ledger)
+            with ledger.read() as con:
+                approved = {d["decision_id"]: d["amount"] for d in decisions.latest(con).values()}
+        after = httpx.get(f"{url}/state").json()
+
+    posted = {i["reference"]: i for i in invoices if i["state"] == "posted"}
+    states = Counter(i["state"] for i in invoices)
+    made = Counter(i["number"] for i in after["made"])
+    double = sum(count - 1 for count in made.values())
+    strangers = len(set(made) - set(posted))
+    lost = len(set(posted) - set(made))
+    wrong = sum(Decimal(i["total"]) != posted[i["number"]]["total_amount"] for i in after["made"] if i["number"] in posted)
+    undone = [i for i in invoices if i["state"] not in ("posted", "refused", "parked") or (i["state"] != "posted" and not i["reason"])]
+    decided = Counter(d for i in invoices for d in i["decision_ids"])
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n  chaos, seed {seed}: {time.monotonic() - began:.0f} s\n"
+            f"  kill -9 {report['killed']}, ended by themselves {report['ended']}, of these with an error {report['failed']}\n"
+            f"  requests {after['requests']}, invoice posts {after['posts']}, made during the storm {len(during['made'])}\n"
+            f"  faults {', '.join(f'{k} {v}' for k, v in sorted(after['faults'].items()))}\n"
+            f"  invoices {dict(states)}, double {double}, lost {lost}, wrong amounts {wrong}, unexplained {len(undone)}\n"
+        )
+    assert report["killed"] >= KILLS
+    assert (double, strangers, lost, wrong, undone) == (0, 0, 0, 0, [])
+    assert dict(decided) == dict.fromkeys(approved, 1)
+    assert sum(i["total_amount"] for i in invoices) == sum(approved.values())
+    assert set(states) == {"posted", "refused", "parked"}
+    assert chain.problem is None

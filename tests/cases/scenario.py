@@ -1,0 +1,284 @@
+"""The words the cases are told in: clients, contracts, and the records a vendor lists from one day to another.
+
+Belongs here: turning a story into a book, reading by reading, without a request. Does not: what any number should be.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from morton_pipeline.book import Book
+from morton_pipeline.extract.fetch import Extraction
+from morton_pipeline.seeds import SEEDS
+from morton_pipeline.warehouse.load import load
+
+Row = dict[str, Any]
+When = date | datetime
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+"""When the first mart is built."""
+LATER = NOW + timedelta(days=1)
+"""When the second one is, after the changes the stories tell of."""
+FIRST = datetime(2026, 9, 10, 6, tzinfo=UTC)
+"""The first reading of every tool."""
+_ALWAYS = (
+    FIRST, datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 31, 22, tzinfo=UTC),
+    NOW - timedelta(minutes=30), LATER - timedelta(minutes=30),
+)  # fmt: skip
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+CONNECTIONS = {"rmm": "ninjaone", "rmm-west": "ninjaone", "edr": "huntress", "m365": "microsoft365", "books": "quickbooks_online"}
+_LISTS = {
+    "ninjaone": ("organizations", "devices"),
+    "huntress": ("organizations", "agents"),
+    "microsoft365": ("subscribed_skus", "user_licenses"),
+    "quickbooks_online": ("invoices", "invoice_lines"),
+}
+_SECRETS = {
+    "huntress": "{api_key: K, api_secret: S}",
+    "quickbooks_online": "{client_id: K, client_secret: S, refresh_token: R}",
+}
+
+
+def _instant(when: When) -> datetime:
+    """A day alone is read at noon in UTC."""
+    return when if isinstance(when, datetime) else datetime.combine(when, time(12), UTC)
+
+
+@dataclass
+class _Fact:
+    """What a vendor lists, from one instant to another."""
+
+    list: tuple[str, str, str]
+    """Connection, endpoint and tenant."""
+    row: Row
+    since: datetime
+    until: datetime = _NEVER
+
+
+@dataclass
+class Scenario:
+    """One MSP whose clients are the cases."""
+
+    facts: list[_Fact] = field(default_factory=list)
+    outages: list[tuple[str, str, datetime, datetime]] = field(default_factory=list)
+    seeds: dict[str, list[dict[str, str]]] = field(default_factory=lambda: {name: [] for name in SEEDS})
+    edits: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    additions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    approvals: list[str] = field(default_factory=list)
+    """Clients whose rows somebody approves after the first mart."""
+    tenants: list[str] = field(default_factory=list)
+    _count: int = 1000
+
+    # What the MSP agrees.
+
+    def service(self, service_id: str, unit: str, list_price: str = "", **more: str) -> None:
+        self._seed("services", service_id=service_id, service_name=service_id.title(), unit=unit, list_price=list_price, **more)
+
+    def maps(self, service_id: str, vendor: str, endpoint: str, field: str, *patterns: str, **more: str) -> None:
+        for pattern in patterns:
+            self._seed("service_mappings", vendor=vendor, endpoint=endpoint, field=field, pattern=pattern, service_id=service_id, **more)
+
+    def client(self, client_id: str, **more: str) -> str:
+        self._seed("clients", **{"client_id": client_id, "client_name": client_id.title(), "status": "active", "currency": "USD", **more})
+        return client_id
+
+    def contract(self, client: str, service: str, quantity: str | int, price: str, model: str = "per_unit", **more: str) -> str:
+        contract_id = f"{client}/{service}/{self._next()}"
+        self._seed("contracts", contract_id=contract_id, client_id=client, service_id=service, quantity=str(quantity),
+                   unit_price=price, billing_model=model, **more)  # fmt: skip
+        return contract_id
+
+    def mapping(self, client: str, connection: str, company: str, **more: str) -> None:
+        self._seed("company_mappings", connection_id=connection, company_id=company, company_name=company.title(), client_id=client, **more)
+
+    def exclusion(self, **columns: str) -> None:
+        self._seed("exclusions", exclusion_id=f"x{self._next()}", **{"reason": "agreed", "owner": "alma", **columns})
+
+    # What the tools list.
+
+    def devices(self, client: str, count: int, *, since: When = FIRST, until: When = _NEVER, site: str = "", connection: str = "rmm",
+                is_mapped: bool = True, **fields: Any) -> list[str]:  # fmt: skip
+        """Add devices named `<client> 1` … and return their ids."""
+        company = self._company(client, connection, site or client, is_mapped)
+        common = {"organizationId": company, "nodeClass": "WINDOWS_WORKSTATION", "approvalStatus": "APPROVED"}
+        return [
+            self._add(connection, "devices", "", {"id": f"D{n}", "systemName": f"{client} {n}", **common, **fields}, since, until)["id"]
+            for n in self._numbers(count)
+        ]
+
+    def agents(self, client: str, count: int, *, since: When = FIRST, until: When = _NEVER, **fields: Any) -> list[str]:
+        company = self._company(client, "edr", client, is_mapped=True)
+        return [
+            self._add("edr", "agents", "", {"id": f"A{n}", "organization_id": company, "hostname": f"{client} {n}", "platform": "windows", **fields},
+                      since, until)["id"]  # fmt: skip
+            for n in self._numbers(count)
+        ]
+
+    def tenant(self, client: str, *, is_mapped: bool = True, **mapping: str) -> str:
+        """Connect the client's Microsoft tenant, which is named like the client."""
+        if client not in self.tenants:
+            self.tenants.append(client)
+            if is_mapped:
+                self.mapping(client, "m365", client, **mapping)
+        return client
+
+    def licences(self, client: str, count: int, sku: str = "SPB", *, since: When = FIRST, until: When = _NEVER, users: Iterable[str] = (),
+                 **fields: Any) -> list[str]:  # fmt: skip
+        """Assign a SKU to new users, or to those named, and return the users' ids."""
+        tenant = self.tenant(client)
+        found = list(users) or [f"{client}-u{n}" for n in self._numbers(count)]
+        for user in found:
+            self._add("m365", "user_licenses", tenant, {
+                "userId": user, "skuId": f"id-of-{sku}", "skuPartNumber": sku, "userPrincipalName": f"{user}@example.com", "displayName": user,
+                "accountEnabled": True, "userType": "Member", "userPurpose": "user", "capabilityStatus": "Enabled", **fields,
+            }, since, until)  # fmt: skip
+        return found
+
+    def bought(self, client: str, sku: str, enabled: int, *, warning: int = 0, suspended: int = 0) -> None:
+        units = {"enabled": enabled, "warning": warning, "suspended": suspended, "lockedOut": 0}
+        self._add("m365", "subscribed_skus", self.tenant(client), {
+            "id": f"{client}_{sku}", "skuId": f"id-of-{sku}", "skuPartNumber": sku, "capabilityStatus": "Enabled", "appliesTo": "User",
+            "consumedUnits": 0, "prepaidUnits": units,
+        }, FIRST, _NEVER)  # fmt: skip
+
+    def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str]) -> None:
+        """Invoice lines of (service, quantity, price, service date, which may be empty), written by hand in QuickBooks."""
+        number = f"INV{self._next()}"
+        self._add("books", "invoices", "", {
+            "Id": number, "DocNumber": number, "TxnDate": on, "CustomerRef": {"value": f"qb-{client}"},
+            "TotalAmt": str(sum(quantity * Decimal(price) for _, quantity, price, _ in lines)),
+        }, FIRST, _NEVER)  # fmt: skip
+        for place, (service, quantity, price, service_on) in enumerate(lines, 1):
+            self._add("books", "invoice_lines", "", {
+                "InvoiceId": number, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
+                "DetailType": "SalesItemLineDetail",
+                "SalesItemLineDetail": {"ItemRef": {"value": f"item-{service}"}, "Qty": quantity, "UnitPrice": price, "ServiceDate": service_on or None},
+            }, FIRST, _NEVER)  # fmt: skip
+
+    # What happens to them.
+
+    def remove(self, ids: Iterable[str], on: When) -> None:
+        for fact in self._standing(ids):
+            fact.until = _instant(on)
+
+    def change(self, ids: Iterable[str], on: When, **fields: Any) -> None:
+        for fact in self._standing(ids):
+            fact.until = _instant(on)
+            self.facts.append(_Fact(fact.list, {**fact.row, **fields}, fact.until))
+
+    def fail(self, connection: str, tenant: str = "", *, since: When, until: When = _NEVER) -> None:
+        self.outages.append((connection, tenant, _instant(since), _instant(until)))
+
+    def edit(self, file: str, where: str, **changes: str) -> None:
+        """Change, between the two marts, the seed rows in which a cell reads `where`."""
+        self.edits.append((file, where, changes))
+
+    def approve(self, client: str) -> None:
+        self.approvals.append(client)
+
+    # The book.
+
+    def write_connections(self, book: Book) -> None:
+        lines = ["connections:"]
+        for name, vendor in CONNECTIONS.items():
+            lines += [f"  - id: {name}", f"    vendor: {vendor}", f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
+            lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
+            lines += [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"] if vendor == "microsoft365" else []
+        (book.root / "connections.yaml").write_text("\n".join(lines), "utf-8")
+
+    def write_seeds(self, book: Book, *, is_later: bool = False) -> None:
+        book.seeds.mkdir(parents=True, exist_ok=True)
+        if is_later:
+            for file, where, changes in self.edits:
+                for row in self.seeds[file]:
+                    row.update(changes if where in row.values() else {})
+            for file, row in self.additions:
+                self.seeds[file].append(row)
+        for name, columns in SEEDS.items():
+            with (book.seeds / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, [c.name for c in columns], restval="")
+                writer.writeheader()
+                writer.writerows(self.seeds[name])
+
+    def read_tools(self, book: Book, after: datetime, until: datetime) -> None:
+        """Load every list at every instant at which something changed."""
+        moments = {*_ALWAYS, *(m for f in self.facts for m in (f.since, f.until)), *(o[2] for o in self.outages)}
+        for moment in sorted(m for m in moments if after < m <= until):
+            load(book, list(self._extractions(moment)))
+
+    def _extractions(self, at: datetime) -> Iterable[Extraction]:
+        for connection, vendor in CONNECTIONS.items():
+            for tenant in self.tenants if vendor == "microsoft365" else [""]:
+                is_down = any(o[:2] == (connection, tenant) and o[2] <= at < o[3] for o in self.outages)
+                for endpoint in _LISTS[vendor]:
+                    rows = [f.row for f in self.facts if f.list == (connection, endpoint, tenant) and f.since <= at < f.until]
+                    error = f"{connection}: the vendor did not answer." if is_down else ""
+                    yield Extraction(connection, vendor, endpoint, tenant, tenant, at, None if is_down else rows, error)
+
+    def _add(self, connection: str, endpoint: str, tenant: str, row: Row, since: When, until: When) -> Row:
+        self.facts.append(_Fact((connection, endpoint, tenant), row, _instant(since), _instant(until)))
+        return row
+
+    def _company(self, client: str, connection: str, company: str, is_mapped: bool) -> str:
+        if not any(f.list == (connection, "organizations", "") and f.row["id"] == company for f in self.facts):
+            self._add(connection, "organizations", "", {"id": company, "name": company.title()}, FIRST, _NEVER)
+            if is_mapped:
+                self.mapping(client, connection, company)
+        return company
+
+    def _standing(self, ids: Iterable[str]) -> list[_Fact]:
+        wanted = set(ids)
+        return [f for f in self.facts if {f.row.get("id"), f.row.get("userId")} & wanted and f.until == _NEVER]
+
+    def _seed(self, name: str, **columns: str) -> None:
+        self.seeds[name].append(columns)
+
+    def _numbers(self, count: int) -> list[int]:
+        return [self._next() for _ in range(count)]
+
+    def _next(self) -> int:
+        self._count += 1
+        return self._count
+
+
+@dataclass(frozen=True)
+class Mart:
+    """What finance sees, and beside it the warehouse it was made from."""
+
+    published: Path
+    warehouse: Path
+
+    def rows(self, client: str | None, *, month: str | None = "2026-11", **where: str) -> list[Row]:
+        """The rows of a client (of nobody's, when it is None), this month's unless another is named."""
+        found = self.ask("select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind", client)
+        chosen = [r for r in found if month is None or str(r["period_month"]).startswith(month)]
+        return [r for r in chosen if all(r[column] == value for column, value in where.items())]
+
+    def row(self, client: str | None, *, month: str = "2026-11", **where: str) -> Row:
+        """The one row there is."""
+        found = self.rows(client, month=month, **where)
+        assert len(found) == 1, [(r["service_id"], r["kind"]) for r in found]
+        return found[0]
+
+    def evidence(self, row: Row, **where: str) -> list[Row]:
+        found = self.ask("select * from marts.discrepancy_evidence where discrepancy_id = ? order by record_id", row["discrepancy_id"])
+        return [r for r in found if all(r[column] == value for column, value in where.items())]
+
+    def buckets(self, client: str) -> dict[tuple[str, str], int]:
+        """How many current records of a client stand in which bucket, for which reason."""
+        sql = "select bucket, bucket_reason, count(*) from intermediate.int_records_bucketed where client_id = ? group by all"
+        with duckdb.connect(str(self.warehouse), read_only=True) as con:
+            return {(bucket, reason): count for bucket, reason, count in con.execute(sql, [client]).fetchall()}
+
+    def ask(self, sql: str, *values: Any, from_warehouse: bool = False) -> list[Row]:
+        with duckdb.connect(str(self.warehouse if from_warehouse else self.published), read_only=True) as con:
+            cursor = con.execute(sql, list(values))
+            names = [c[0] for c in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

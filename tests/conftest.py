@@ -1,0 +1,74 @@
+"""What every test shares: a book's connection with throw-away secrets, and the list of edge cases nobody tests."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morton_pipeline.book import Connection, Tenant
+from morton_pipeline.vendors import VENDORS
+
+ROOT = Path(__file__).resolve().parent.parent
+CASES = range(1, 88)
+"""The numbered edge cases; a test that proves one is named `test_case_N_…`, a dbt test `case_N_…`."""
+
+Connect = Callable[..., Connection]
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the developer's own book, clock or ledger."""
+    for name in ("MORTON_BOOK", "MORTON_NOW", "MORTON_LEDGER_URL", "MORTON_SECRET_KEY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """Make a connection of a vendor as connections.yaml would, with its secrets set and no pause between attempts."""
+
+    def make(vendor_name: str, *, tenants: tuple[Tenant, ...] | str | None = None, **changes: Any) -> Connection:
+        vendor = VENDORS[vendor_name]
+        variables = {word: f"TEST_{vendor_name}_{word}".upper() for word in vendor.secrets}
+        for word, variable in variables.items():
+            monkeypatch.setenv(variable, f"s3cret/{word}+of={vendor_name}")
+        base_url = changes.pop("base_url", vendor.base_url)
+        settings = (
+            {"backoff_seconds": 0} | {name: f"{name}-1" for name in vendor.settings} | changes.pop("settings", {})
+        )
+        return Connection(
+            id=changes.pop("id", vendor_name),
+            vendor=vendor_name,
+            base_url=base_url,
+            auth_url=changes.pop("auth_url", vendor.auth_url or base_url),
+            secrets=variables,
+            settings=settings,
+            tenants=tenants or ((Tenant("tenant-1", "Contoso"),) if vendor.is_per_tenant else (Tenant(""),)),
+            **changes,
+        )
+
+    return make
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Name the edge cases without a test, so that the gap is seen at every whole run."""
+    if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    proved = {case for reports in terminalreporter.stats.values() for report in reports for case in _cases(report)}
+    proved |= {int(n) for text in _dbt_texts() for n in re.findall(r"\bcase_(\d+)_", text)}
+    missing = [str(case) for case in CASES if case not in proved]
+    terminalreporter.write_line(f"Edge cases without a test: {', '.join(missing) or 'none'}.")
+
+
+def _cases(report: Any) -> Iterator[int]:
+    for number in re.findall(r"test_case_(\d+)_", getattr(report, "nodeid", "")):
+        if getattr(report, "when", "") in ("call", "setup"):
+            yield int(number)
+
+
+def _dbt_texts() -> Iterator[str]:
+    for folder in ("models", "tests"):
+        for path in (ROOT / "dbt_project" / folder).rglob("*.*"):
+            if path.suffix in (".sql", ".yml"):
+                yield path.stem + path.read_text("utf-8")

@@ -1,0 +1,138 @@
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from morton_pipeline.book import Limits
+from morton_pipeline.defs.invoices import approved_decisions, due, invoices
+from morton_pipeline.defs.resources import BookResource
+from morton_pipeline.ledger.decisions import decide
+from morton_pipeline.ledger.store import Ledger, open_ledger
+
+Run = Callable[..., dg.ExecuteInProcessResult]
+
+AT = datetime(2026, 11, 23, 9, 1, tzinfo=UTC)
+NOVEMBER, OCTOBER = date(2026, 11, 1), date(2026, 10, 1)
+
+
+def row(discrepancy_id: str, month: date) -> dict[str, Any]:
+    """A row of the mart: 7 seats more than the contract says."""
+    return {
+        "discrepancy_id": discrepancy_id, "period_month": month, "client_id": "acme", "service_id": "m365_bp",
+        "service_name": "Business Premium", "kind": "under_billed", "variance_quantity": Decimal("7.0000"),
+        "unit_price": Decimal("22.0000"), "currency": "USD", "variance_amount": Decimal("154.0000"),
+        "source_state": "known", "seal": discrepancy_id * 8, "status": "open",
+    }  # fmt: skip
+
+
+ROWS = [row("aaaaaaaaaaaa", NOVEMBER), row("bbbbbbbbbbbb", NOVEMBER), row("cccccccccccc", OCTOBER)]
+
+
+@pytest.fixture
+def ledger(folder: Path, book: BookResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
+    """A book that writes its invoices into a folder, with three rows published and an empty ledger."""
+    monkeypatch.setenv("MORTON_NOW", AT.isoformat())
+    seeds = folder / "seeds"
+    seeds.mkdir()
+    (seeds / "clients.csv").write_text("client_id,client_name,accounting_customer_id\nacme,Acme Corp,12\n", "utf-8")
+    (seeds / "services.csv").write_text("service_id,service_name,accounting_item_id\nm365_bp,Premium,7\n", "utf-8")
+    opened = book.open()
+    opened.published.parent.mkdir(parents=True)
+    publish(opened.published, ROWS)
+    with open_ledger(opened) as found:
+        yield found
+
+
+def publish(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Publish a mart of these rows."""
+    with duckdb.connect(str(path)) as con:
+        con.execute("create schema if not exists marts")
+        types = {"period_month": "date", "variance_quantity": "decimal(18,4)", "unit_price": "decimal(18,4)",
+                 "variance_amount": "decimal(18,4)"}  # fmt: skip
+        columns = ", ".join(f"{name} {types.get(name, 'varchar')}" for name in ROWS[0])
+        con.execute(f"create or replace table marts.discrepancies ({columns})")
+        con.executemany(f"insert into marts.discrepancies values ({', '.join('?' * len(ROWS[0]))})",
+                        [list(one.values()) for one in rows])  # fmt: skip
+
+
+def approve(ledger: Ledger, *discrepancy_ids: str) -> None:
+    """Approve rows of the mart."""
+    rows = [one for one in ROWS if one["discrepancy_id"] in discrepancy_ids]
+    outcome = decide(ledger, rows, action="approve", reason="agreed", actor="ann", at=AT, limits=Limits())
+    assert outcome.refused == []
+
+
+def asked(book: BookResource) -> list[dg.RunRequest]:
+    """The runs the sensor asks for now."""
+    with dg.build_sensor_context(resources={"book": book}) as context:
+        return [one for one in approved_decisions(context) if isinstance(one, dg.RunRequest)]
+
+
+def files(book: BookResource) -> list[str]:
+    """The invoices made so far."""
+    return sorted(path.name for path in (book.open().data / "invoices").glob("*.json"))
+
+
+def test_with_nothing_approved_the_sensor_asks_for_nothing(ledger: Ledger, book: BookResource) -> None:
+    assert asked(book) == []
+
+
+def test_with_nothing_approved_the_asset_sends_nothing(ledger: Ledger, book: BookResource, run: Run) -> None:
+    assert run(invoices, partition_key="2026-11-01").success
+    assert files(book) == []
+
+
+def test_every_month_with_something_approved_is_asked_for_and_sent_once(
+    ledger: Ledger, book: BookResource, run: Run
+) -> None:
+    approve(ledger, "aaaaaaaaaaaa", "cccccccccccc")
+    requests = asked(book)
+    assert [one.partition_key for one in requests] == ["2026-10-01", "2026-11-01"]
+    assert [one.run_key for one in asked(book)] == [one.run_key for one in requests]
+    result = run(invoices, partition_key="2026-11-01")
+    assert result.success
+    (event,) = result.get_asset_materialization_events()
+    assert event.materialization.metadata["posted_count"].value == 1
+    assert "| acme | USD | 154" in event.materialization.metadata["invoices"].value
+    assert [one.passed for one in result.get_asset_check_evaluations()] == [True]
+    assert len(files(book)) == 1
+    assert [one.partition_key for one in asked(book)] == ["2026-10-01"]
+    assert run(invoices, partition_key="2026-11-01").success
+    assert len(files(book)) == 1
+
+
+def test_another_approval_is_cause_for_another_run(ledger: Ledger, book: BookResource) -> None:
+    approve(ledger, "aaaaaaaaaaaa")
+    before = asked(book)[0].run_key
+    approve(ledger, "bbbbbbbbbbbb")
+    assert asked(book)[0].run_key != before
+
+
+def test_case_57_an_approval_whose_row_changed_since_asks_for_nothing(ledger: Ledger, book: BookResource) -> None:
+    approve(ledger, "aaaaaaaaaaaa")
+    publish(book.open().published, [ROWS[0] | {"seal": "another"}])
+    assert asked(book) == []
+
+
+def test_what_had_no_answer_is_tried_again_and_what_waits_for_a_person_once_a_day(
+    ledger: Ledger, book: BookResource, run: Run, folder: Path
+) -> None:
+    opened = book.open()
+    approve(ledger, "aaaaaaaaaaaa")
+    later, tomorrow = AT.replace(minute=31), AT.replace(day=24)
+    new = due(opened, ledger, AT)
+    assert due(opened, ledger, later) != new
+    with (folder / "connections.yaml").open("a") as file:
+        file.write("limits: {amount_per_invoice: 100}\n")
+    result = run(invoices, partition_key="2026-11-01")
+    assert [one.passed for one in result.get_asset_check_evaluations()] == [False]
+    assert files(book) == []
+    parked = due(opened, ledger, AT)
+    assert parked not in ({}, new)
+    assert due(opened, ledger, later) == parked
+    assert due(opened, ledger, tomorrow) != parked

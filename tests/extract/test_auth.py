@@ -1,0 +1,209 @@
+"""Authentication flows, stepped by hand: no network, no client."""
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+
+from morton_pipeline.extract import auth
+from morton_pipeline.extract.auth import Credentials
+from morton_pipeline.extract.errors import CredentialsRefused, RateLimited, ServerFailed, UnexpectedAnswer
+
+SECRETS = {
+    "client_id": "app-1",
+    "client_secret": "hush-hush",
+    "refresh_token": "seed-token",
+    "api_key": "key-1",
+    "api_secret": "key-secret",
+}
+
+
+class Store:
+    """A token store in memory, with what was done to it."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token, self.saved = token, list[str]()
+
+    def load(self, connection_id: str) -> str | None:
+        return self.token
+
+    def save(self, connection_id: str, token: str) -> None:
+        self.token = token
+        self.saved.append(token)
+
+
+def credentials(**more: object) -> Credentials:
+    known = {
+        "connection_id": "c",
+        "secrets": SECRETS,
+        "base_url": "https://api.example",
+        "auth_url": "https://login.example",
+    }
+    return Credentials(**{**known, **more})  # type: ignore[arg-type]
+
+
+def form(request: httpx.Request) -> dict[str, str]:
+    return {name: values[0] for name, values in parse_qs(request.content.decode()).items()}
+
+
+def ask() -> httpx.Request:
+    return httpx.Request("GET", "https://api.example/list")
+
+
+def begin(flow: httpx.Auth) -> tuple[Iterator[httpx.Request], httpx.Request]:
+    steps = flow.auth_flow(ask())
+    return steps, next(steps)
+
+
+@pytest.fixture
+def at(monkeypatch: pytest.MonkeyPatch) -> dict[str, datetime]:
+    """The wall clock, to be moved by hand."""
+    hands = {"now": datetime(2026, 11, 1, tzinfo=UTC)}
+    monkeypatch.setattr(auth, "wall", lambda: hands["now"])
+    return hands
+
+
+def test_basic_sends_both_secrets() -> None:
+    _, request = begin(auth.basic("api_key", "api_secret")(credentials()))
+    assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"key-1:key-secret").decode()
+
+
+def test_a_header_key_is_one_secret_in_one_header() -> None:
+    _, request = begin(auth.header_key("Authorization", "api_key", prefix="ApiToken ")(credentials()))
+    assert request.headers["Authorization"] == "ApiToken key-1"
+
+
+def test_client_credentials_ask_the_tenant_s_own_endpoint_and_then_bear_the_token() -> None:
+    build = auth.client_credentials("/{tenant}/token", scope=lambda c: f"{c.base_url}/.default", on_auth_host=True)
+    mine = credentials(tenant_id="t-1")
+    steps, request = begin(build(mine))
+    assert str(request.url) == "https://login.example/t-1/token"
+    assert form(request) == {
+        "grant_type": "client_credentials",
+        "client_id": "app-1",
+        "client_secret": "hush-hush",
+        "scope": "https://api.example/.default",
+    }
+    sent = steps.send(httpx.Response(200, json={"access_token": "bearer-1", "expires_in": 3600}))
+    assert sent.headers["Authorization"] == "Bearer bearer-1"
+    assert "bearer-1" in mine.learned
+    with pytest.raises(StopIteration):
+        steps.send(httpx.Response(200, json=[]))
+
+
+def test_a_token_is_used_again_until_a_minute_before_it_expires(at: dict[str, datetime]) -> None:
+    flow = auth.client_credentials("/token", scope="read")(credentials())
+    steps, _ = begin(flow)
+    steps.send(httpx.Response(200, json={"access_token": "one", "expires_in": 3600}))
+    at["now"] += timedelta(seconds=3539)
+    _, request = begin(flow)
+    assert request.headers["Authorization"] == "Bearer one"
+    at["now"] += timedelta(seconds=1)
+    _, request = begin(flow)
+    assert request.url.path == "/token"
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "usable"),
+    [(3600, 3540), (90, 45), ("1800", 1740), (None, 240), ("soon", 240)],
+    ids=["an-hour", "short-lived", "as-text", "absent", "unreadable"],
+)
+def test_how_long_a_token_is_used(at: dict[str, datetime], expires_in: object, usable: int) -> None:
+    flow = auth.client_credentials("/token", scope="read")(credentials())
+    steps, _ = begin(flow)
+    steps.send(httpx.Response(200, json={"access_token": "one", "expires_in": expires_in}))
+    at["now"] += timedelta(seconds=usable - 1)
+    assert begin(flow)[1].url.path == "/list"
+    at["now"] += timedelta(seconds=1)
+    assert begin(flow)[1].url.path == "/token"
+
+
+def test_a_401_with_a_kept_token_fetches_a_new_one_once() -> None:
+    flow = auth.client_credentials("/token", scope="read")(credentials())
+    steps, _ = begin(flow)
+    steps.send(httpx.Response(200, json={"access_token": "one", "expires_in": 3600}))
+    steps, _ = begin(flow)
+    assert steps.send(httpx.Response(401)).url.path == "/token"
+    again = steps.send(httpx.Response(200, json={"access_token": "two", "expires_in": 3600}))
+    assert (again.url.path, again.headers["Authorization"]) == ("/list", "Bearer two")
+    with pytest.raises(StopIteration):
+        steps.send(httpx.Response(401))
+
+
+def test_a_401_with_a_fresh_token_is_final() -> None:
+    steps, _ = begin(auth.client_credentials("/token", scope="read")(credentials()))
+    steps.send(httpx.Response(200, json={"access_token": "one"}))
+    with pytest.raises(StopIteration):
+        steps.send(httpx.Response(401))
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "words"),
+    [
+        (
+            httpx.Response(400, json={"error": "invalid_client", "error_description": "No consent."}),
+            CredentialsRefused,
+            "No consent",
+        ),
+        (httpx.Response(401, json={"error": "invalid_grant"}), CredentialsRefused, "invalid_grant"),
+        (httpx.Response(403, text="<html>"), CredentialsRefused, "no reason given"),
+        (httpx.Response(400, json=["odd"]), CredentialsRefused, "no reason given"),
+        (httpx.Response(429), RateLimited, "slow down"),
+        (httpx.Response(503), ServerFailed, "503"),
+        (httpx.Response(200, text="<html>"), UnexpectedAnswer, "without an access token"),
+        (httpx.Response(200, json={"token": "x"}), UnexpectedAnswer, "without an access token"),
+        (httpx.Response(200, json=["x"]), UnexpectedAnswer, "without an access token"),
+    ],
+    ids=["refused", "bare-error", "refused-page", "refused-list", "429", "503", "page", "renamed", "list"],
+)
+def test_a_token_endpoint_that_gives_no_token(answer: httpx.Response, error: type[Exception], words: str) -> None:
+    steps, _ = begin(auth.client_credentials("/token", scope="read")(credentials()))
+    with pytest.raises(error, match=words):
+        steps.send(answer)
+
+
+def test_a_token_endpoint_s_retry_after_is_honoured() -> None:
+    steps, _ = begin(auth.client_credentials("/token", scope="read")(credentials()))
+    with pytest.raises(RateLimited) as caught:
+        steps.send(httpx.Response(429, headers={"Retry-After": "7"}))
+    assert caught.value.retry_after == 7
+
+
+def test_a_refresh_token_starts_from_the_secret_and_a_rotated_one_is_saved_before_use() -> None:
+    store = Store()
+    mine = credentials(tokens=store)
+    steps, request = begin(auth.refresh_token("/bearer")(mine))
+    assert str(request.url) == "https://login.example/bearer"
+    assert form(request) == {"grant_type": "refresh_token", "refresh_token": "seed-token"}
+    assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"app-1:hush-hush").decode()
+    sent = steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated-1"}))
+    assert store.saved == ["rotated-1"]
+    assert sent.headers["Authorization"] == "Bearer bearer-1"
+    assert {"seed-token", "rotated-1", "bearer-1"} <= mine.learned
+
+
+def test_the_store_knows_a_newer_refresh_token_than_the_secret() -> None:
+    _, request = begin(auth.refresh_token("/bearer")(credentials(tokens=Store("newest"))))
+    assert form(request)["refresh_token"] == "newest"
+
+
+def test_an_unchanged_refresh_token_is_not_saved_again() -> None:
+    store = Store("same")
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "same"}))
+    assert store.saved == []
+
+
+def test_a_rotated_token_that_cannot_be_saved_is_not_used() -> None:
+    class Broken(Store):
+        def save(self, connection_id: str, token: str) -> None:
+            raise OSError("disk full")
+
+    flow = auth.refresh_token("/bearer")(credentials(tokens=Broken()))
+    steps, _ = begin(flow)
+    with pytest.raises(OSError, match="disk full"):
+        steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated"}))
+    assert begin(flow)[1].url.path == "/bearer"

@@ -1,0 +1,58 @@
+"""The invoices that are already in QuickBooks: the contract, every month, but for the one planted mistake."""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from morton_pipeline.simulator.app import Simulation, simulate
+from morton_pipeline.simulator.recurring import monthly_invoices
+from morton_pipeline.simulator.world import START, World
+
+NOVEMBER = date(2026, 11, 1)
+
+
+def lines(world: World, month: date) -> dict[tuple[str, str], Any]:
+    """Quantity and price by customer and item."""
+    return {
+        (invoice["CustomerRef"]["value"], line["SalesItemLineDetail"]["ItemRef"]["value"]): line
+        for invoice in monthly_invoices(world.agreements, month)
+        for line in invoice["Line"]
+    }
+
+
+def test_every_month_bills_the_contract_but_for_the_mistake(world: World) -> None:
+    for month in (date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1), NOVEMBER):
+        last_day = (month + timedelta(days=32)).replace(day=1) - timedelta(days=1)
+        billed = lines(world, month)
+        wrong = set()
+        for contract in world.agreements.contracts:
+            if contract.holds_on(last_day) and contract.quantity:
+                customer = world.agreements.client(contract.client_id).accounting_id
+                line = billed.pop((customer, world.agreements.service(contract.service_id).accounting_id))
+                assert line["SalesItemLineDetail"]["UnitPrice"] == contract.unit_price
+                assert line["Amount"] == line["SalesItemLineDetail"]["Qty"] * contract.unit_price
+                if line["SalesItemLineDetail"]["Qty"] != contract.quantity:
+                    wrong.add((contract.client_id, contract.service_id))
+        assert not billed
+        assert wrong == ({("cobalt", "RMM-WKS")} if month == NOVEMBER else set())
+
+
+def test_an_invoice_exists_once_its_month_has_begun(world: World) -> None:
+    simulation: Simulation = simulate(world, now=START)
+    august = len(simulation.company.invoices)
+    assert august == len(list(monthly_invoices(world.agreements, date(2026, 8, 1))))
+    simulation.clock.set(datetime(2026, 8, 31, 23, 59, tzinfo=UTC))
+    assert len(simulation.company.invoices) == august
+    simulation.clock.set(datetime(2026, 11, 23, tzinfo=UTC))
+    simulation.clock.set(datetime(2026, 11, 23, 1, tzinfo=UTC))
+    dated = {invoice["TxnDate"] for invoice in simulation.company.invoices.values()}
+    assert dated == {"2026-08-01", "2026-09-01", "2026-10-01", "2026-11-01"}
+    assert len({i["DocNumber"] for i in simulation.company.invoices.values()}) == len(simulation.company.invoices)
+
+
+def test_the_company_knows_every_client_but_the_msp_itself(world: World) -> None:
+    company = simulate(world).company
+    names = {c["DisplayName"] for c in company.customers.values()}
+    assert names == {c.name for c in world.agreements.clients if c.status != "internal"}
+    assert {c["CurrencyRef"]["value"] for c in company.customers.values()} == {"USD", "GBP", "EUR"}
+    assert all(isinstance(i["UnitPrice"], Decimal) for i in company.items.values())

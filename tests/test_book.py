@@ -1,0 +1,138 @@
+"""connections.yaml: what is understood, and what each mistake is told."""
+
+from pathlib import Path
+
+import pytest
+
+from morton_pipeline.book import Book, Tenant, open_book
+from morton_pipeline.errors import BadInput
+
+GOOD = """\
+connections:
+  - id: ninja-west
+    vendor: ninjaone
+    base_url: https://eu.ninjarmm.com/
+    secrets: {client_id: NINJA_ID, client_secret: NINJA_SECRET}
+    schedule: "15 * * * *"
+    requests_per_minute: 30
+  - vendor: microsoft365
+    secrets: {client_id: M365_ID, client_secret: M365_SECRET}
+    tenants:
+      - {id: 0F1E, name: Contoso}
+  - id: books
+    vendor: quickbooks_online
+    realm_id: 4620816365
+    secrets: {client_id: QBO_ID, client_secret: QBO_SECRET, refresh_token: QBO_TOKEN}
+accounting: books
+limits: {invoices_per_run: 5, amount_per_run: 123.45}
+"""
+
+
+def book(folder: Path, text: str) -> Book:
+    (folder / "connections.yaml").write_text(text, "utf-8")
+    return open_book(folder)
+
+
+def test_a_book_reads_as_written(tmp_path: Path) -> None:
+    opened = book(tmp_path, GOOD)
+    ninja, m365, books = opened.connections
+    assert (ninja.id, ninja.base_url, ninja.auth_url) == (
+        "ninja-west",
+        "https://eu.ninjarmm.com",
+        "https://eu.ninjarmm.com",
+    )
+    assert (ninja.schedule, ninja.settings["requests_per_minute"]) == ("15 * * * *", 30)
+    assert (m365.id, m365.tenants) == ("microsoft365", (Tenant("0f1e", "Contoso"),))
+    assert m365.auth_url == "https://login.microsoftonline.com"
+    assert books.settings["realm_id"] == 4620816365
+    assert opened.accounting == books
+    assert (opened.limits.invoices_per_run, str(opened.limits.amount_per_run)) == (5, "123.45")
+    assert opened.limits.invoices_per_run == 5
+    assert opened.connection("books") == books
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("vendor: ninjaone", "vendor: ninjaon"), ["line 2", "unknown vendor 'ninjaon'", "did you mean 'ninjaone'", "huntress"]),
+        (("base_url: https", "base_ulr: https"), ["line 4", "unknown word 'base_ulr'", "did you mean 'base_url'", "schedule"]),
+        (("accounting: books", "acounting: books"), ["line 16", "'acounting'", "did you mean 'accounting'", "limits"]),
+        (("accounting: books", "accounting: bookz"), ["no connection 'bookz'", "ninja-west"]),
+        (("id: books", "id: ninja-west"), ["line 12", "'ninja-west' is used twice"]),
+        (("https://eu.ninjarmm.com/", "http://eu.ninjarmm.com"), ["line 2", "must begin with https://"]),
+        (("https://eu.ninjarmm.com/", "eu.ninjarmm.com"), ["line 2", "must begin with https://"]),
+        (("client_secret: NINJA_SECRET", "secret: NINJA_SECRET"), ["line 2", "ninja-west", "client_id, client_secret", "secret"]),
+        (("    realm_id: 4620816365\n", ""), ["line 12", "books (quickbooks_online) needs realm_id"]),
+        (('"15 * * * *"', '"every hour"'), ["line 2", "'every hour' is not a cron expression"]),
+        (("    tenants:\n      - {id: 0F1E, name: Contoso}\n", ""), ["line 8", "list the tenants"]),
+        (("    tenants:\n      - {id: 0F1E, name: Contoso}\n", "    tenants: auto\n"), ["line 8", "needs `partner_tenant:`"]),
+        (("    realm_id", "    tenants: [{id: x}]\n    realm_id"), ["line 12", "leave `tenants:` out"]),
+        (("invoices_per_run: 5", "invoices_per_rum: 5"), ["'invoices_per_rum'", "did you mean 'invoices_per_run'"]),
+        (("amount_per_run: 123.45", "amount_per_run: lots"), ["limits.amount_per_run must be a number", "'lots'"]),
+        (("    realm_id", "    id: again\n    realm_id"), ["'id' stands there twice"]),
+        (("accounting: books", "accounting: [books"), ["this is not YAML", "line 1"]),
+        (("connections:\n", "conections:\n"), ["expected a list under `connections:`"]),
+        (("requests_per_minute: 30", "requests_per_minute: many"), ["line 2", "requests_per_minute", "'many'"]),
+        (("name: Contoso}", "name: Contoso}\n      - {id: 0f1e}"), ["line 8", "0f1e", "twice"]),
+    ],
+    ids=["vendor", "key", "top-key", "accounting", "duplicate-id", "http", "no-scheme", "secrets", "setting", "cron",
+         "no-tenants", "auto-alone", "tenants-elsewhere", "limit", "limit-value", "duplicate-key", "yaml", "no-connections",
+         "number", "duplicate-tenant"],
+)  # fmt: skip
+def test_a_mistake_is_told_with_its_place_and_what_would_fit(
+    tmp_path: Path, change: tuple[str, str], words: list[str]
+) -> None:
+    assert change[0] in GOOD
+    with pytest.raises(BadInput) as caught:
+        opened = book(tmp_path, GOOD.replace(*change))
+        _ = (opened.connections, opened.accounting, opened.limits)
+    for word in words:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_plain_http_is_for_this_machine_only(tmp_path: Path, host: str) -> None:
+    opened = book(tmp_path, GOOD.replace("https://eu.ninjarmm.com/", f"http://{host}:8080"))
+    assert opened.connections[0].base_url == f"http://{host}:8080"
+
+
+def test_a_folder_that_is_no_book_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"not a book: it has no connections.yaml.*morton demo"):
+        open_book(tmp_path)
+
+
+def test_missing_secrets_name_every_variable_and_the_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NINJA_ID", raising=False)
+    monkeypatch.delenv("NINJA_SECRET", raising=False)
+    with pytest.raises(BadInput, match=r"ninja-west \(ninjaone\) needs NINJA_ID and NINJA_SECRET: set them"):
+        book(tmp_path, GOOD).connections[0].secret_values()
+
+
+def test_a_dot_env_beside_the_book_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NINJA_ID", "from-outside")
+    monkeypatch.setenv("NINJA_SECRET", "")
+    monkeypatch.delenv("NINJA_SECRET")
+    (tmp_path / ".env").write_text('# ours\nNINJA_ID=inside\nNINJA_SECRET="quoted"\n', "utf-8")
+    values = book(tmp_path, GOOD).connections[0].secret_values()
+    monkeypatch.setenv("NINJA_SECRET", "")
+    assert values == {"client_id": "from-outside", "client_secret": "quoted"}
+
+
+def test_the_book_s_own_seeds_come_before_the_project_s(tmp_path: Path) -> None:
+    opened = book(tmp_path, GOOD)
+    assert opened.seeds.parts[-2:] == ("dbt_project", "seeds")
+    (tmp_path / "seeds").mkdir()
+    assert opened.seeds == tmp_path / "seeds"
+
+
+def test_the_ledger_is_sqlite_in_the_book_unless_a_url_says_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = book(tmp_path, GOOD)
+    assert opened.ledger_url == f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite'}"
+    monkeypatch.setenv("MORTON_LEDGER_URL", "postgresql://db/ledger")
+    assert opened.ledger_url == "postgresql://db/ledger"
