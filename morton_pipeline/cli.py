@@ -22,7 +22,13 @@ Row = Mapping[str, Any]
 
 LIST_COLUMNS = ("discrepancy_id", "kind", "client_name", "service_name", "observed_quantity", "contracted_quantity",
                 "variance_quantity", "variance_amount", "currency", "began_on", "source_state", "status")  # fmt: skip
-_BOOK = click.option("--book", "book_dir", type=click.Path(path_type=Path), metavar="DIR", help="The book; else MORTON_BOOK, else this folder.")
+_BOOK = click.option(
+    "--book",
+    "book_dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="The book; else MORTON_BOOK, else this folder.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -61,7 +67,9 @@ def command(
 
         run.__doc__ = function.__doc__
         run.__click_params__ = getattr(function, "__click_params__", [])  # type: ignore[attr-defined]
-        decorated = click.option("--format", "output", type=click.Choice(list(formats)), default="table", help="How to print it.")(_BOOK(run))
+        decorated = click.option(
+            "--format", "output", type=click.Choice(list(formats)), default="table", help="How to print it."
+        )(_BOOK(run))
         return group.command(name)(decorated)
 
     return add
@@ -109,7 +117,11 @@ def _warn_not_fresh(book: "Book") -> None:
     rows = not_fresh(book)
     for row in rows[:10]:
         tenant = f" {row['tenant_id']}" if row["tenant_id"] else ""
-        since = f"last complete {row['last_complete_at']:%Y-%m-%d %H:%M} UTC" if row["last_complete_at"] else "never read to the end"
+        since = (
+            f"last complete {row['last_complete_at']:%Y-%m-%d %H:%M} UTC"
+            if row["last_complete_at"]
+            else "never read to the end"
+        )
         why = f": {row['last_error']}" if row["last_error"] else ""
         _say(f"Not fresh: {row['connection_id']} {row['endpoint']}{tenant} is {row['state']} ({since}){why}")
     if len(rows) > 10:
@@ -154,15 +166,27 @@ def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
     at = _check_clock(book)
     loaded = refresh(book, chosen, at=at, say=lambda what: _say(f"read {what}") if sys.stderr.isatty() else None)
     rows = [
-        {"connection_id": x.connection_id, "vendor": x.vendor, "endpoint": x.endpoint, "tenant_id": x.tenant_id, "status": x.status,
-         "record_count": x.record_count, "added_count": x.added_count, "changed_count": x.changed_count, "removed_count": x.removed_count,
+        {"connection_id": x.connection_id, "vendor": x.vendor, "endpoint": x.endpoint, "tenant_id": x.tenant_id,
+         "status": x.status,
+         "record_count": x.record_count, "added_count": x.added_count, "changed_count": x.changed_count,
+         "removed_count": x.removed_count,
          "quarantined_count": x.quarantined_count, "reason": x.reason, "extraction_id": x.extraction_id}
         for x in loaded
     ]  # fmt: skip
-    columns = ("connection_id", "endpoint", "tenant_id", "status", "record_count", "added_count", "changed_count", "removed_count", "reason")
+    columns = (
+        "connection_id",
+        "endpoint",
+        "tenant_id",
+        "status",
+        "record_count",
+        "added_count",
+        "changed_count",
+        "removed_count",
+        "reason",
+    )
     _print(rows, output, columns, "This book has no connections to read.")
     if any(x.status != "complete" for x in loaded):
-        _say("Some scopes are not complete; the rest is loaded. What was held back can be accepted: `morton extractions`.")
+        _say("Some scopes are not complete; the rest is loaded. `morton extractions` lists what can be accepted.")
         raise SystemExit(1)
 
 
@@ -186,7 +210,12 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
     rows = mart.discrepancies(book, period=period)
     from morton_pipeline.reports.summary import summary
 
-    _print(summary(rows), output, ("kind", "currency", "rows", "variance_amount", "accumulated_amount"), "Nothing differs from the contracts.")
+    _print(
+        summary(rows),
+        output,
+        ("kind", "currency", "rows", "variance_amount", "accumulated_amount"),
+        "Nothing differs from the contracts.",
+    )
 
 
 @command(cli, "discrepancies", ("table", "json", "csv", "xlsx"))
@@ -196,9 +225,12 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
 @click.option("--status", metavar="S", help="One status, e.g. open.")
 @click.option("--period", metavar="M", help="YYYY-MM, or all; the open month by default.")
 @click.option("--all", "with_tolerated", is_flag=True, help="Rows within a contract's tolerance as well.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file for csv or xlsx; csv goes to the screen otherwise.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The file for csv or xlsx; csv goes to the screen otherwise."
+)
 def discrepancies(
-    book: "Book", output: str, client: str | None, service: str | None, kind: str | None, status: str | None, period: str | None,
+    book: "Book", output: str, client: str | None, service: str | None, kind: str | None, status: str | None,
+    period: str | None,
     with_tolerated: bool, out: Path | None,
 ) -> None:  # fmt: skip
     """List what somebody must look at, largest money first."""
@@ -207,13 +239,18 @@ def discrepancies(
     for value, known, what in ((kind, mart.KINDS, "kind"), (status, mart.STATUSES, "status")):
         if value and value not in known:
             raise click.UsageError(f"{value!r} is not a {what}; there are {', '.join(known)}.")
-    rows = mart.discrepancies(book, client=client, service=service, kind=kind, status=status, period=period, with_tolerated=with_tolerated)
+    rows = mart.discrepancies(
+        book, client=client, service=service, kind=kind, status=status, period=period, with_tolerated=with_tolerated
+    )
     columns = list(rows[0]) if rows else list(LIST_COLUMNS)
     if output == "csv":
         text = show.as_csv(rows, columns)
         if out:
             out.write_text(text, "utf-8")
-            _say(f"{len(rows)} rows are in {out}. Delete the lines you do not want, then `morton decide approve --from {out} …`.")
+            _say(
+                f"{len(rows)} rows are in {out}. Delete the lines you do not want, then "
+                f"`morton decide approve --from {out} …`."
+            )
         else:
             click.echo(text, nl=False)
     elif output == "xlsx":
@@ -223,7 +260,12 @@ def discrepancies(
     else:
         if output == "table":
             _warn_not_fresh(book)
-        _print(rows, output, LIST_COLUMNS, "Nothing differs from the contracts in this selection; sources that are not fresh are named above.")
+        _print(
+            rows,
+            output,
+            LIST_COLUMNS,
+            "Nothing differs from the contracts in this selection; sources that are not fresh are named above.",
+        )
         if output == "table" and rows:
             from morton_pipeline.reports.summary import totals
 
@@ -238,7 +280,16 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
 
     if output == "table":
         click.echo(mart.by_id(book, [discrepancy_id])[discrepancy_id]["explanation"])
-    columns = ("change", "bucket", "record_name", "record_id", "vendor", "first_seen_on", "last_seen_on", "bucket_reason")
+    columns = (
+        "change",
+        "bucket",
+        "record_name",
+        "record_id",
+        "vendor",
+        "first_seen_on",
+        "last_seen_on",
+        "bucket_reason",
+    )
     _print(mart.evidence(book, discrepancy_id), output, columns, "No records stand behind this row.")
 
 
@@ -249,15 +300,32 @@ def decide() -> None:
 
 def _decide(name: str, help_text: str, *options: Callable[[Any], Any]) -> None:
     def function(
-        book: "Book", output: str, ids: tuple[str, ...], from_file: Path | None, reason: str, actor: str, until: datetime | None = None,
-        record_ids: tuple[str, ...] = (), is_stale_accepted: bool = False,
+        book: "Book", output: str, ids: tuple[str, ...], from_file: Path | None, reason: str, actor: str,
+        until: datetime | None = None,        record_ids: tuple[str, ...] = (), is_stale_accepted: bool = False,
     ) -> None:  # fmt: skip
-        _record(book, output, name.replace("-", "_"), ids, from_file, reason, actor, until.date() if until else None, record_ids, is_stale_accepted)
+        _record(
+            book,
+            output,
+            name.replace("-", "_"),
+            ids,
+            from_file,
+            reason,
+            actor,
+            until.date() if until else None,
+            record_ids,
+            is_stale_accepted,
+        )
 
     function.__doc__ = help_text
     shared = (
         click.argument("ids", nargs=-1, metavar="ID…"),
-        click.option("--from", "from_file", type=click.Path(path_type=Path), metavar="FILE", help="A list `discrepancies --format csv|xlsx` wrote."),
+        click.option(
+            "--from",
+            "from_file",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="A list `discrepancies --format csv|xlsx` wrote.",
+        ),
         click.option("--reason", required=True, help="Why, in words somebody will read next year."),
         click.option("--as", "actor", required=True, metavar="NAME", help="Who decides."),
     )
@@ -268,8 +336,19 @@ def _decide(name: str, help_text: str, *options: Callable[[Any], Any]) -> None:
 
 
 _UNTIL = click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The day it ends.")
-_STALE = click.option("--accept-stale", "is_stale_accepted", is_flag=True, help="Approve although the source is stale; say why in the reason.")
-_RECORDS = click.option("--record", "record_ids", multiple=True, metavar="RECORD_ID", help="A record of the row; all that were added by default.")
+_STALE = click.option(
+    "--accept-stale",
+    "is_stale_accepted",
+    is_flag=True,
+    help="Approve although the source is stale; say why in the reason.",
+)
+_RECORDS = click.option(
+    "--record",
+    "record_ids",
+    multiple=True,
+    metavar="RECORD_ID",
+    help="A record of the row; all that were added by default.",
+)
 _decide("approve", "Bill this period's variance.", _STALE)
 _decide("write-off", "Give the amount up until a day.", _UNTIL)
 _decide("exclude", "Stop counting records of the row until a day.", _UNTIL, _RECORDS)
@@ -278,8 +357,8 @@ _decide("reopen", "Undo the latest decision, unless its invoice is out.")
 
 
 def _record(
-    book: "Book", output: str, action: str, ids: tuple[str, ...], from_file: Path | None, reason: str, actor: str, until: date | None,
-    record_ids: tuple[str, ...], is_stale_accepted: bool,
+    book: "Book", output: str, action: str, ids: tuple[str, ...], from_file: Path | None, reason: str, actor: str,
+    until: date | None,    record_ids: tuple[str, ...], is_stale_accepted: bool,
 ) -> None:  # fmt: skip
     from morton_pipeline.ledger import decisions
     from morton_pipeline.ledger.store import open_ledger
@@ -300,8 +379,8 @@ def _record(
     with open_ledger(book) as ledger:
         at = _now(book, ledger)
         outcome = decisions.decide(
-            ledger, rows, action=action, reason=reason, actor=actor, at=at, limits=book.limits, until=until, record_ids=record_ids,
-            evidence=evidence, accept_stale=is_stale_accepted, expected_seals=seals,
+            ledger, rows, action=action, reason=reason, actor=actor, at=at, limits=book.limits, until=until,
+            record_ids=record_ids,            evidence=evidence, accept_stale=is_stale_accepted, expected_seals=seals,
         )  # fmt: skip
     if outcome.applied:
         if action in ("exclude", "reopen"):
@@ -309,9 +388,16 @@ def _record(
         else:
             refresh_decisions(book, at)
     refused = [*gone, *outcome.refused]
-    rows_out: list[Row] = [{**current[d["discrepancy_id"]], "result": action, "reason": reason} for d in outcome.applied]
+    rows_out: list[Row] = [
+        {**current[d["discrepancy_id"]], "result": action, "reason": reason} for d in outcome.applied
+    ]
     rows_out += [{**current.get(i, {"discrepancy_id": i}), "result": "refused", "reason": why} for i, why in refused]
-    _print(rows_out, output, ("result", "discrepancy_id", "client_name", "service_name", "variance_amount", "currency", "reason"), "Nothing was decided.")
+    _print(
+        rows_out,
+        output,
+        ("result", "discrepancy_id", "client_name", "service_name", "variance_amount", "currency", "reason"),
+        "Nothing was decided.",
+    )
     if refused:
         raise SystemExit(1)
 
@@ -321,7 +407,16 @@ def invoices() -> None:
     """Turn approved rows into invoices, exactly once."""
 
 
-_INVOICE_COLUMNS = ("reference", "client_id", "period_month", "total_amount", "currency", "state", "accounting_id", "reason")
+_INVOICE_COLUMNS = (
+    "reference",
+    "client_id",
+    "period_month",
+    "total_amount",
+    "currency",
+    "state",
+    "accounting_id",
+    "reason",
+)
 
 
 @command(invoices, "plan", connects=True)
@@ -335,7 +430,14 @@ def plan(book: "Book", output: str, period: str | None) -> None:
     with open_ledger(book) as ledger:
         planned = posting.plan(book, ledger, mart.by_id(book), period=mart.month(period) if period else None)
     rows: list[Row] = [
-        {**draft.intent, "client_name": draft.client_name, "state": "planned", "lines": len(draft.lines), "reason": "", "payload": draft.payload}
+        {
+            **draft.intent,
+            "client_name": draft.client_name,
+            "state": "planned",
+            "lines": len(draft.lines),
+            "reason": "",
+            "payload": draft.payload,
+        }
         for draft in planned.drafts
     ]
     rows += [{**decision, "state": "held", "reason": why} for decision, why in planned.held]
@@ -427,7 +529,15 @@ def extractions(context: click.Context, book_dir: Path | None, output: str) -> N
         from morton_pipeline.warehouse.load import latest
 
         rows = latest(open_book(context.find_root().obj))
-        columns = ("extraction_id", "status", "record_count", "quarantined_count", "added_count", "removed_count", "reason")
+        columns = (
+            "extraction_id",
+            "status",
+            "record_count",
+            "quarantined_count",
+            "added_count",
+            "removed_count",
+            "reason",
+        )
         _print(rows, output, columns, "Nothing was read yet: `morton extract`.")
 
 

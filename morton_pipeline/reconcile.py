@@ -1,6 +1,7 @@
 """From what was read to what finance sees: check the seeds, build the marts under the warehouse lock, publish them.
 
-Belongs here: the order of those steps, the same for the command line and for Dagster. Does not: any number (`dbt_project/`).
+Belongs here: the order of those steps, the same for the command line and for Dagster. Does not: any number;
+`dbt_project/` has them.
 """
 
 import json
@@ -72,7 +73,7 @@ def _copied(book: Book) -> Iterator[Book]:
 
 
 def before_build(book: Book, at: datetime) -> None:
-    """Write the sources a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
+    """Write what a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
     from morton_pipeline.ledger.snapshot import snapshot
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.warehouse import tables
@@ -84,7 +85,9 @@ def before_build(book: Book, at: datetime) -> None:
     with connect(book, "reconcile") as con:
         tables.ensure(con)
         tables.write_sources(con, book, frames, at)
-        con.execute("create or replace table raw.clock as select cast(? as timestamp) as as_of_at", [at.replace(tzinfo=None)])
+        con.execute(
+            "create or replace table raw.clock as select cast(? as timestamp) as as_of_at", [at.replace(tzinfo=None)]
+        )
 
 
 def write_project(book: Book) -> Path:
@@ -94,7 +97,9 @@ def write_project(book: Book) -> Path:
     """
     project = project_dir(book)
     shutil.rmtree(project, ignore_errors=True)
-    shutil.copytree(DBT_PROJECT, project, ignore=shutil.ignore_patterns("seeds", "target", "logs", "dbt_packages", ".user.yml"))
+    shutil.copytree(
+        DBT_PROJECT, project, ignore=shutil.ignore_patterns("seeds", "target", "logs", "dbt_packages", ".user.yml")
+    )
     seeds.write_checked(book, project / "seeds")
     return project
 
@@ -139,7 +144,10 @@ def _why(results_path: Path, output: str) -> str:
     except (OSError, ValueError, KeyError):
         results = []
     failed = [r for r in results if r["status"] in ("error", "fail")]
-    lines = [f"  {r['unique_id'].split('.')[2]}: {' '.join(str(r.get('message') or r['status']).split())[:600]}" for r in failed]
+    lines = [
+        f"  {r['unique_id'].split('.')[2]}: {' '.join(str(r.get('message') or r['status']).split())[:600]}"
+        for r in failed
+    ]
     said = "\n".join(lines) or output.strip()[-2000:]
     return f"The marts were not built; the last good ones stay published. What failed:\n{said}"
 
@@ -157,5 +165,8 @@ def refresh_decisions(book: Book, at: datetime) -> None:
 
     with held(book, "decide"):
         before_build(book, at)
-        build(book, ["discrepancies", "discrepancy_evidence", "int_records_bucketed", "unmapped_records", "client_leakage"])
+        build(
+            book,
+            ["discrepancies", "discrepancy_evidence", "int_records_bucketed", "unmapped_records", "client_leakage"],
+        )
         after_build(book)

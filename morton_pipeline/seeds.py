@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -45,7 +46,9 @@ class _Column:
     unsupported: tuple[str, ...] = ()
 
 
-def _c(name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), not_yet: tuple[str, ...] = ()) -> _Column:
+def _c(
+    name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), not_yet: tuple[str, ...] = ()
+) -> _Column:
     return _Column(name, kind, required, words, not_yet)
 
 
@@ -57,7 +60,8 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
     "clients": (
         _c("client_id", required=True), _c("client_name", required=True),
         _c("status", "word", required=True, words=("active", "offboarded", "internal")),
-        _c("currency", "currency", required=True), _c("time_zone", "zone"), _c("back_bill_days", "whole"), _c("accounting_customer_id"),
+        _c("currency", "currency", required=True), _c("time_zone", "zone"),
+        _c("back_bill_days", "whole"), _c("accounting_customer_id"),
     ),
     "services": (
         _c("service_id", required=True), _c("service_name", required=True),
@@ -67,15 +71,22 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
     "contracts": (
         _c("contract_id", required=True), _c("client_id", required=True), _c("service_id", required=True),
         _c("quantity", "number", required=True), _c("unit_price", "number", required=True),
-        _c("billing_model", "word", required=True, words=("per_unit", "minimum", "included", "flat"), not_yet=("tiered", "block_hours")),
+        _c("billing_model", "word", required=True, words=("per_unit", "minimum", "included", "flat"),
+           not_yet=("tiered", "block_hours")),
         _c("minimum_quantity", "number"), _c("included_quantity", "number"),
         _c("count_basis", "word", words=("period_end",), not_yet=("peak", "average", "daily")),
         _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
     ),
-    "price_tiers": (_c("contract_id", required=True), _c("from_quantity", "number"), _c("unit_price", "number"), _c("method")),
-    "bundles": (_c("bundle_service_id", required=True), _c("component_service_id", required=True), _c("quantity_per_unit", "number")),
+    "price_tiers": (
+        _c("contract_id", required=True), _c("from_quantity", "number"), _c("unit_price", "number"), _c("method"),
+    ),
+    "bundles": (
+        _c("bundle_service_id", required=True), _c("component_service_id", required=True),
+        _c("quantity_per_unit", "number"),
+    ),
     "company_mappings": (
-        _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"), _c("client_id", required=True), *_DATES, _c("note"),
+        _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"),
+        _c("client_id", required=True), *_DATES, _c("note"),
     ),
     "service_mappings": (
         _c("vendor", "vendor", required=True), _c("endpoint", required=True), _c("field", required=True),
@@ -108,7 +119,11 @@ def write_checked(book: Book, target: Path) -> None:
     checked = _Check(book)
     if checked.problems:
         lines = "\n".join(f"  {problem}" for problem in checked.problems[:20])
-        more = f"\n  … and {len(checked.problems) - 20} more: `morton seeds check` lists all." if len(checked.problems) > 20 else ""
+        more = (
+            f"\n  … and {len(checked.problems) - 20} more: `morton seeds check` lists all."
+            if len(checked.problems) > 20
+            else ""
+        )
         raise BadInput(f"The contract seeds in {book.seeds} are not right yet; nothing was built.\n{lines}{more}")
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
@@ -176,7 +191,12 @@ class _Check:
                 if not any(cell.strip() for cell in cells):
                     continue
                 if len(cells) != len(header):
-                    self._add(name, reader.line_num, None, f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas")
+                    self._add(
+                        name,
+                        reader.line_num,
+                        None,
+                        f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas",
+                    )
                     continue
                 rows.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
         except csv.Error as error:
@@ -188,7 +208,12 @@ class _Check:
         for missing in [c for c in expected if c not in header]:
             self._add(name, 1, missing, "the column is missing from the header")
         for unknown in [c for c in header if c not in expected]:
-            self._add(name, 1, unknown or "(empty)", f"is not a column of this file{_guess(unknown, expected)}; it has {', '.join(expected)}")
+            self._add(
+                name,
+                1,
+                unknown or "(empty)",
+                f"is not a column of this file{_guess(unknown, expected)}; it has {', '.join(expected)}",
+            )
         for twice in {c for c in header if header.count(c) > 1}:
             self._add(name, 1, twice, "the column stands in the header twice")
         return len(self.problems) == before
@@ -212,11 +237,16 @@ class _Check:
             seen: dict[str, int] = {}
             for line, row in self.rows[name]:
                 if row[key] in seen:
-                    self._add(name, line, key, f"{row[key]!r} stands in row {seen[row[key]]} already; give this row its own")
+                    self._add(
+                        name, line, key, f"{row[key]!r} stands in row {seen[row[key]]} already; give this row its own"
+                    )
                 seen.setdefault(row[key], line)
 
     def _references(self) -> None:
-        known = {"client_id": {r["client_id"] for _, r in self.rows["clients"]}, "service_id": {r["service_id"] for _, r in self.rows["services"]}}
+        known = {
+            "client_id": {r["client_id"] for _, r in self.rows["clients"]},
+            "service_id": {r["service_id"] for _, r in self.rows["services"]},
+        }
         homes = {"client_id": "clients.csv", "service_id": "services.csv"}
         for name in ("contracts", "company_mappings", "service_mappings", "exclusions"):
             for line, row in self.rows[name]:
@@ -231,7 +261,11 @@ class _Check:
             for needed, column in (("minimum", "minimum_quantity"), ("included", "included_quantity")):
                 if model == needed and not row[column]:
                     self._add("contracts", line, column, f"is empty; the model {needed} needs it")
-        self._no_overlap("contracts", ("client_id", "service_id"), "exactly one contract version may be in force per client, service and day")
+        self._no_overlap(
+            "contracts",
+            ("client_id", "service_id"),
+            "exactly one contract version may be in force per client, service and day",
+        )
 
     def _mappings(self) -> None:
         from morton_pipeline.extract.records import columns
@@ -239,50 +273,66 @@ class _Check:
 
         connections = {c.id for c in self.book.connections}
         for line, row in self.rows["company_mappings"]:
-            if row["connection_id"] and row["connection_id"] not in connections:
-                self._add("company_mappings", line, "connection_id",
-                          f"{row['connection_id']!r} is not in connections.yaml{_guess(row['connection_id'], connections)}")  # fmt: skip
-        self._no_overlap("company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time")
+            named = row["connection_id"]
+            if named and named not in connections:
+                message = f"{named!r} is not in connections.yaml{_guess(named, connections)}"
+                self._add("company_mappings", line, "connection_id", message)
+        self._no_overlap(
+            "company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time"
+        )
         for line, row in self.rows["service_mappings"]:
             vendor = VENDORS.get(row["vendor"].lower())
             if vendor is None:
                 continue
+            endpoint, field = row["endpoint"], row["field"]
             endpoints = {e.name: e for e in vendor.endpoints}
-            if row["endpoint"] not in endpoints:
-                self._add("service_mappings", line, "endpoint",
-                          f"{row['endpoint']!r} is not an endpoint of {vendor.name}{_guess(row['endpoint'], endpoints)}")  # fmt: skip
+            if endpoint not in endpoints:
+                message = f"{endpoint!r} is not an endpoint of {vendor.name}{_guess(endpoint, endpoints)}"
+                self._add("service_mappings", line, "endpoint", message)
                 continue
-            if (vendor.name, row["endpoint"]) not in COUNTABLE:
+            if (vendor.name, endpoint) not in COUNTABLE:
                 names = ", ".join(e for v, e in COUNTABLE if v == vendor.name) or "none"
-                self._add("service_mappings", line, "endpoint", f"the records of {row['endpoint']} are not counted; countable at {vendor.name}: {names}")
+                message = f"the records of {endpoint} are not counted; countable at {vendor.name}: {names}"
+                self._add("service_mappings", line, "endpoint", message)
                 continue
-            fields = [c.name for c in columns(endpoints[row["endpoint"]].record) if c.sql_type == "varchar"]
-            if row["field"] not in fields:
-                self._add("service_mappings", line, "field",
-                          f"{row['field']!r} is not a column of {vendor.name} {row['endpoint']}{_guess(row['field'], fields)}; it has {', '.join(fields)}")  # fmt: skip
+            fields = [c.name for c in columns(endpoints[endpoint].record) if c.sql_type == "varchar"]
+            if field not in fields:
+                place = f"{vendor.name} {endpoint}{_guess(field, fields)}"
+                message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
+                self._add("service_mappings", line, "field", message)
 
     def _counting(self) -> None:
         """A sum across tools is never a count: where several could count a service, one must be named."""
         vendors: dict[str, set[str]] = defaultdict(set)
         endpoints: dict[tuple[str, str], set[str]] = defaultdict(set)
         for line, row in self.rows["service_mappings"]:
-            vendors[row["service_id"]].add(row["vendor"].lower())
-            endpoints[row["service_id"], row["vendor"].lower()].add(row["endpoint"])
-            if len(endpoints[row["service_id"], row["vendor"].lower()]) > 1:
-                both = " and ".join(sorted(endpoints[row["service_id"], row["vendor"].lower()]))
-                self._add("service_mappings", line, "endpoint", f"{row['service_id']} would be counted from {both} of {row['vendor']}; choose one")
-        named = {row["service_id"] for _, row in self.rows["services"] if row["count_vendor"]}
+            service, vendor = row["service_id"], row["vendor"].lower()
+            vendors[service].add(vendor)
+            endpoints[service, vendor].add(row["endpoint"])
+            if len(endpoints[service, vendor]) > 1:
+                both = " and ".join(sorted(endpoints[service, vendor]))
+                message = f"{service} would be counted from {both} of {vendor}; choose one"
+                self._add("service_mappings", line, "endpoint", message)
         for line, row in self.rows["services"]:
-            if row["service_id"] not in named and len(vendors[row["service_id"]]) > 1:
-                self._add("services", line, "count_vendor",
-                          f"is empty, and {' and '.join(sorted(vendors[row['service_id']]))} could all count {row['service_id']}; name the one that is billed")  # fmt: skip
+            service = row["service_id"]
+            if not row["count_vendor"] and len(vendors[service]) > 1:
+                all_of_them = " and ".join(sorted(vendors[service]))
+                message = f"is empty, and {all_of_them} could all count {service}; name the one that is billed"
+                self._add("services", line, "count_vendor", message)
 
     def _exclusions(self) -> None:
         for line, row in self.rows["exclusions"]:
             if row["max_quantity"]:
-                self._add("exclusions", line, "max_quantity", "exclusions by number are not supported yet; name the records or a pattern")
+                self._add(
+                    "exclusions",
+                    line,
+                    "max_quantity",
+                    "exclusions by number are not supported yet; name the records or a pattern",
+                )
             elif not row["record_id"] and not row["name_pattern"]:
-                self._add("exclusions", line, "record_id", "is empty, and so is name_pattern; name a record or a pattern")
+                self._add(
+                    "exclusions", line, "record_id", "is empty, and so is name_pattern; name a record or a pattern"
+                )
 
     def _no_overlap(self, name: str, keys: tuple[str, str], rule: str) -> None:
         groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
@@ -291,17 +341,27 @@ class _Check:
             if start is None or end is None:
                 continue
             if end <= start:
-                self._add(name, line, "effective_to", f"{end} is not after effective_from {start}; it is the first day that no longer counts")
+                self._add(
+                    name,
+                    line,
+                    "effective_to",
+                    f"{end} is not after effective_from {start}; it is the first day that no longer counts",
+                )
                 continue
             groups[tuple(row[k].lower() for k in keys)].append((start, end, line))
         for key, spans in groups.items():
             spans.sort()
-            for (_, end, earlier), (start, _, later) in zip(spans, spans[1:], strict=False):
+            for (_, end, earlier), (start, _, later) in pairwise(spans):
                 if start < end:
                     self._add(name, later, "effective_from", f"overlaps row {earlier} for {' and '.join(key)}; {rule}")
 
 
-COUNTABLE = (("ninjaone", "devices"), ("huntress", "agents"), ("microsoft365", "user_licenses"), ("microsoft365", "subscribed_skus"))
+COUNTABLE = (
+    ("ninjaone", "devices"),
+    ("huntress", "agents"),
+    ("microsoft365", "user_licenses"),
+    ("microsoft365", "subscribed_skus"),
+)
 """The endpoints whose records can be counted: the list in `dbt_project/macros/countable.sql`, which a test compares."""
 
 
@@ -340,11 +400,19 @@ def _read_word(value: str, column: _Column) -> str:
     word = value.lower()
     if word in column.unsupported:
         return f"{value!r} is not supported yet; supported: {', '.join(column.words)}"
-    return "" if word in column.words else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{_guess(word, column.words)}"
+    return (
+        ""
+        if word in column.words
+        else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{_guess(word, column.words)}"
+    )
 
 
 def _read_currency(value: str, _: _Column) -> str:
-    return "" if len(value) == 3 and value.isalpha() and value.isupper() else f"{value!r} is not a currency code such as USD"
+    return (
+        ""
+        if len(value) == 3 and value.isalpha() and value.isupper()
+        else f"{value!r} is not a currency code such as USD"
+    )
 
 
 def _read_zone(value: str, _: _Column) -> str:
@@ -358,7 +426,11 @@ def _read_zone(value: str, _: _Column) -> str:
 def _read_vendor(value: str, _: _Column) -> str:
     from morton_pipeline.vendors import VENDORS
 
-    return "" if value.lower() in VENDORS else f"{value!r} is not a vendor{_guess(value.lower(), VENDORS)}; Morton knows {', '.join(VENDORS)}"
+    return (
+        ""
+        if value.lower() in VENDORS
+        else f"{value!r} is not a vendor{_guess(value.lower(), VENDORS)}; Morton knows {', '.join(VENDORS)}"
+    )
 
 
 _READERS: Mapping[str, Callable[[str, _Column], str]] = {
@@ -371,4 +443,3 @@ _READERS: Mapping[str, Callable[[str, _Column], str]] = {
     "zone": _read_zone,
     "vendor": _read_vendor,
 }
-

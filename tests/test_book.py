@@ -28,9 +28,18 @@ limits: {invoices_per_run: 5, amount_per_run: 123.45}
 """
 
 
-def book(folder: Path, text: str) -> Book:
+def book_file(folder: Path, text: str) -> Path:
     (folder / "connections.yaml").write_text(text, "utf-8")
-    return open_book(folder)
+    return folder
+
+
+def book(folder: Path, text: str) -> Book:
+    return open_book(book_file(folder, text))
+
+
+def read_all(folder: Path) -> None:
+    opened = open_book(folder)
+    _ = (opened.connections, opened.accounting, opened.limits)
 
 
 def test_a_book_reads_as_written(tmp_path: Path) -> None:
@@ -84,8 +93,7 @@ def test_a_mistake_is_told_with_its_place_and_what_would_fit(
 ) -> None:
     assert change[0] in GOOD
     with pytest.raises(BadInput) as caught:
-        opened = book(tmp_path, GOOD.replace(*change))
-        _ = (opened.connections, opened.accounting, opened.limits)
+        read_all(book_file(tmp_path, GOOD.replace(*change)))
     for word in words:
         assert word in str(caught.value)
 

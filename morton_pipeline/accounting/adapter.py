@@ -37,6 +37,11 @@ class Found:
     dated_on: date | None = None
 
     @property
+    def is_void(self) -> bool:
+        """Whether it was voided: it keeps its number, bills nothing, and says so in its note."""
+        return self.net_amount == 0 and "void" in self.note.lower()
+
+    @property
     def net_amount(self) -> Decimal:
         """The total before tax: tax is the accounting system's, and never compared."""
         return sum((line.amount for line in self.lines), Decimal(0))

@@ -22,6 +22,8 @@ from morton_pipeline.ledger.store import Ledger
 MOST_LINES = 200
 """Lines of one invoice: the note must have room for every decision's id."""
 
+VOIDED = "Reopen the approval; what is still owed is approved anew and gets a number of its own."
+
 Decision = dict[str, Any]
 
 
@@ -91,7 +93,9 @@ def plan(
         invoice = carried.get(decision["decision_id"])
         if invoice is not None and not invoice.is_unsent:
             continue
-        if why := _objection(
+        if invoice is not None and invoice.cause == invoices.VOIDED:
+            result.held.append((decision, f"invoice {invoice.reference} was voided in the accounting system. {VOIDED}"))
+        elif why := _objection(
             decision, current_rows.get(decision["discrepancy_id"]), open_now.get(decision["discrepancy_id"])
         ):
             result.held.append((decision, why))
@@ -99,7 +103,7 @@ def plan(
             free[decision["decision_id"]] = decision
     groups: list[list[Decision]] = []
     for invoice in known:
-        if invoice.is_unsent:
+        if invoice.is_unsent and invoice.cause != invoices.VOIDED:
             if lost := [line for line in invoice.lines if line.decision_id not in free]:
                 result.withdrawn.append((invoice, _lost(lost, result.held)))
             else:
@@ -220,5 +224,8 @@ def reference_of(client_id: str, period_month: date, currency: str, decision_ids
 
 
 def request_key(invoice: Invoice) -> str:
-    """Return the idempotency key: one for an invoice and its body, whenever and by whomever it is sent."""
-    return f"morton-{digest([invoice.invoice_id, invoice.payload])[:32]}"
+    """Return the idempotency key: one for an invoice and its body, whenever and by whomever it is sent.
+
+    Only an invoice that a person deleted gets another one: the old key would replay the answer that made it.
+    """
+    return f"morton-{digest([invoice.invoice_id, invoice.payload, invoice.gone_count])[:32]}"

@@ -35,6 +35,8 @@ from morton_pipeline.ledger.canonical import plain
 from morton_pipeline.ledger.invoices import Invoice
 from morton_pipeline.ledger.store import Ledger
 
+_MEND = "Correct it there, delete it to have it sent anew, or void it to drop it; then post again."
+
 MOST_SILENCES = 3
 """Unanswered questions in a row after which a run gives up: the rest would only wait as long each."""
 
@@ -57,6 +59,8 @@ class Run:
     sent_count: int = 0
     sent_amount: Decimal = Decimal(0)
     silences: int = 0
+    blocked: set[str] = field(default_factory=set)
+    """Discrepancies that an invoice without an approval may still bill."""
 
     def mine(self) -> list[Invoice]:
         """Return the invoices meant for this accounting system."""
@@ -76,9 +80,19 @@ class Run:
                 return
             invoice = stepped
         found = self._find(invoice)
-        if found is None or self._settled(invoice, found):
+        if found is None or (self._is_unwanted(invoice) and any(not f.is_void for f in found)):
             return
-        self._create(invoice)
+        if self._settled(invoice, found):
+            return
+        if invoice.state == "parked":
+            self._step(invoice, "refused", cause=invoices.GONE, reason=f"It was deleted in {self.target.title}.")
+        else:
+            self._create(invoice)
+
+    def _is_unwanted(self, invoice: Invoice) -> bool:
+        """Whether an invoice is there without an approval: it is never taken for posted, a person must remove it."""
+        with self.ledger.read() as con:
+            return _undone(con, invoice) is not None
 
     def withdraw(self, invoice: Invoice, why: str) -> None:
         """Take back an invoice that lost an approval. One that was ever sent is looked for first."""
@@ -87,6 +101,8 @@ class Run:
         self.seen.add(invoice.reference)
         if invoice.was_sent:
             found = self._find(invoice)
+            if found is None or found:
+                self.blocked.update(line.discrepancy_id for line in invoice.lines)
             if found is None:
                 return
             if found:
@@ -97,6 +113,8 @@ class Run:
 
     def send(self, draft: Draft) -> None:
         """Send a draft: its intent first, durable, then the call."""
+        if any(line.discrepancy_id in self.blocked for line in draft.lines):
+            return
         invoice = self._intend(draft)
         if invoice is None or self._bounded(invoice):
             return
@@ -176,9 +194,12 @@ class Run:
         """Adopt the one invoice that is ours, park what is not clear; say whether that settled it."""
         if not found:
             return False
-        expected = self.target.expect(invoice.payload)
-        said = difference(expected, found[0])
-        if len(found) > 1:
+        found = [f for f in found if not f.is_void] or found[:1]
+        said = difference(self.target.expect(invoice.payload), found[0])
+        if found[0].is_void:
+            reason = f"{self._named(found)} with this number was voided. {drafts.VOIDED}"
+            self._step(invoice, "refused", cause=invoices.VOIDED, reason=reason)
+        elif len(found) > 1:
             self._park(
                 invoice,
                 invoices.MISMATCH,
@@ -189,7 +210,7 @@ class Run:
             self._park(
                 invoice,
                 invoices.MISMATCH,
-                f"{self._named(found)} has this number, but {said}. Correct or void it there, then post again.",
+                f"{self._named(found)} has this number, but {said}. {_MEND}",
             )
         else:
             reason = "" if invoice.was_sent else "It existed already and is the same to the cent; nothing was sent."
@@ -292,7 +313,7 @@ class Run:
                 "parked",
                 cause=invoices.MISMATCH,
                 accounting_id=accounting_id,
-                reason=f"{title} made invoice {accounting_id}, but {said}. Correct or void it there, then post again.",
+                reason=f"{title} made invoice {accounting_id}, but {said}. {_MEND}",
             )
         else:
             self._step(sending, "posted", accounting_id=accounting_id)
@@ -309,21 +330,24 @@ class Run:
     def _step(self, invoice: Invoice, state: str, **values: Any) -> Invoice | None:
         """Take a step and return the invoice after it; nothing when another process was first or an approval gone."""
 
-        def undone(con: sa.Connection) -> str | None:
-            if state != "sending":
-                return None
-            standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
-            lost = [x.discrepancy_id for x in invoice.lines if _is_lost(standing.get(x.discrepancy_id), x.decision_id)]
-            return f"The approval of {' and '.join(lost)} was undone." if lost else None
+        def unless(con: sa.Connection) -> str | None:
+            return _undone(con, invoice) if state == "sending" else None
 
         try:
-            invoices.step(self.ledger, invoice, state, actor=self.actor, at=self.at, unless=undone, **values)
+            invoices.step(self.ledger, invoice, state, actor=self.actor, at=self.at, unless=unless, **values)
         except (invoices.Overtaken, invoices.NoLongerApproved):
             return None
         return invoices.one(self.ledger, invoice.invoice_id)
 
     def _named(self, found: list[Found]) -> str:
         return f"{self.target.title} invoice {' and '.join(f.accounting_id for f in found)}"
+
+
+def _undone(con: sa.Connection, invoice: Invoice) -> str | None:
+    """Say which approvals of an invoice no longer stand, or nothing when all do."""
+    standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
+    lost = [x.discrepancy_id for x in invoice.lines if _is_lost(standing.get(x.discrepancy_id), x.decision_id)]
+    return f"The approval of {' and '.join(lost)} was undone." if lost else None
 
 
 def _is_lost(standing: Mapping[str, Any] | None, decision_id: str) -> bool:

@@ -54,7 +54,7 @@ def post(
         target.check()
         try:
             for invoice in run.mine():
-                if invoice.state in ("sending", "uncertain"):
+                if invoice.is_open:
                     run.settle(invoice)
             planned = _planned(book, ledger, current_rows, period, target)
             for invoice, why in planned.withdrawn:

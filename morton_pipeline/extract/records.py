@@ -179,10 +179,11 @@ _NONE_REJECTED = pd.DataFrame(
 def _rejected(cases: pd.DataFrame, keys: pd.DataFrame) -> pd.DataFrame:
     """Turn pandera's failure cases into cells of rejected records, indexed by the record's place."""
     cases = cases.dropna(subset=["index"])
+    parts = list(zip(*(keys[name] for name in keys), strict=True))
     places = cases["index"].astype(int)
     return pd.DataFrame(
         {
-            "record_key": [_key(keys.loc[i]) for i in places],
+            "record_key": [_key(parts[i]) for i in places],
             "column_name": cases["column"].astype(str).to_list(),
             "check_name": cases["check"].astype(str).to_list(),
             "value": [None if pd.isna(v) else str(v)[:200] for v in cases["failure_case"]],
@@ -198,9 +199,9 @@ def _keys(frame: pd.DataFrame, names: list[str]) -> "pd.Series[str]":
     return joined.astype("string")
 
 
-def _key(values: "pd.Series[Any]") -> str:
+def _key(parts: tuple[Json, ...]) -> str:
     """The record's key where every part of it is readable, else nothing."""
-    return "" if values.isna().any() else "|".join(str(v) for v in values)
+    return "" if any(pd.isna(part) for part in parts) else "|".join(str(part) for part in parts)
 
 
 def flatten(row: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:

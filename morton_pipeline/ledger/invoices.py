@@ -5,7 +5,7 @@ is (`accounting/posting.py`).
 
 States: planned → sending → posted · refused · uncertain · parked. Where a state has several causes, `cause` says which,
 in a word: an invoice is parked by a `bound`, a `look_alike`, a `closed_period` or a `mismatch`; a refused one that says
-`withdrawn` was taken back by us before it was sent.
+`withdrawn` was taken back by us before it was sent, `gone` and `voided` were deleted and voided there by a person.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,8 @@ WITHDRAWN = "withdrawn"
 LOOK_ALIKE = "look_alike"
 BOUND = "bound"
 MISMATCH = "mismatch"
+GONE = "gone"
+VOIDED = "voided"
 CLOSED_PERIOD = "closed_period"
 
 
@@ -72,6 +74,8 @@ class Invoice:
     step: int
     was_sent: bool
     """Whether a call was ever made for it."""
+    gone_count: int
+    """How often a person deleted it in the accounting system."""
     updated_at: datetime
     stepped_at: datetime
     """When the last step was taken, by the real clock."""
@@ -204,6 +208,7 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         accounting_id=next((e["accounting_id"] for e in reversed(events) if e["accounting_id"]), None),
         step=last["step"],
         was_sent=any(e["state"] == "sending" for e in events),
+        gone_count=sum(e["cause"] == GONE for e in events),
         updated_at=last["at"],
         stepped_at=last["wall_at"],
     )

@@ -44,8 +44,9 @@ class Ledger:
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
-        """Read one consistent state."""
-        with self.engine.begin() as con:
+        """Read one consistent state, whatever is written meanwhile."""
+        options = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with self.engine.connect().execution_options(**options) as con, con.begin():
             yield con
 
     @contextmanager

@@ -90,7 +90,8 @@ def _known(discrepancy_id: str, rows: Mapping[str, Row]) -> Row:
     close = difflib.get_close_matches(discrepancy_id, list(rows), n=3)
     hint = f"Did you mean {', '.join(close)}? " if close else ""
     raise BadInput(
-        f"There is no discrepancy {discrepancy_id!r}. {hint}`morton discrepancies --period all` lists the ids of all {len(rows)}."
+        f"There is no discrepancy {discrepancy_id!r}. {hint}"
+        f"`morton discrepancies --period all` lists the ids; there are {len(rows)}."
     )
 
 
@@ -115,7 +116,10 @@ def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
 
 def not_fresh(book: Book) -> list[Row]:
     """Return the sources that are not fresh."""
-    sql = "select * from marts.source_health where state not in ('known', 'zero') order by connection_id, endpoint, tenant_id"
+    sql = (
+        "select * from marts.source_health where state not in ('known', 'zero') "
+        "order by connection_id, endpoint, tenant_id"
+    )
     with connect_published(book) as con:
         return _rows(con, sql, [])
 
@@ -127,10 +131,17 @@ def _rows(con: Any, sql: str, values: Sequence[Any]) -> list[Row]:
 
 
 def _refuse_unknown(con: Any, column: str, value: str) -> None:
-    sql = f"select distinct {column}_id, {column}_name from marts.discrepancies where {column}_id is not null or {column}_name is not null"
+    sql = (
+        f"select distinct {column}_id, {column}_name from marts.discrepancies "
+        f"where {column}_id is not null or {column}_name is not null"
+    )
     known = con.execute(sql).fetchall()
     names = {str(name) for pair in known for name in pair if name}
     if value.lower() not in {name.lower() for name in names}:
         close = difflib.get_close_matches(value, sorted(names), n=3, cutoff=0.4)
-        hint = f"Near: {', '.join(close)}." if close else f"There are rows for {', '.join(sorted(str(p[0]) for p in known if p[0])[:20])}."
+        hint = (
+            f"Near: {', '.join(close)}."
+            if close
+            else f"There are rows for {', '.join(sorted(str(p[0]) for p in known if p[0])[:20])}."
+        )
         raise BadInput(f"No discrepancy is about a {column} {value!r}. {hint}")

@@ -30,7 +30,9 @@ def _plain(name: str, value: Any, currency: str) -> Any:
     if isinstance(value, Decimal):
         return number(name, value, currency)
     if isinstance(value, datetime):
-        return value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z") if value.tzinfo is None else value.isoformat()
+        return (
+            value.replace(tzinfo=UTC).isoformat().replace("+00:00", "Z") if value.tzinfo is None else value.isoformat()
+        )
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, list | tuple):
@@ -99,7 +101,7 @@ def write_workbook(rows: Sequence[Row], columns: Sequence[str], path: Path, titl
 
 
 def read_seals(path: Path) -> dict[str, str]:
-    """Read the ids and seals of a list `morton discrepancies --format csv|xlsx` wrote; rows a person removed are gone."""
+    """Read the ids and seals of an exported list; rows a person removed from it are gone."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}.")
     rows = _read_workbook(path) if path.suffix.lower() == ".xlsx" else _read_csv(path)
@@ -107,7 +109,9 @@ def read_seals(path: Path) -> dict[str, str]:
     for line, row in rows:
         discrepancy_id, seal = str(row.get("discrepancy_id") or "").strip(), str(row.get("seal") or "").strip()
         if not discrepancy_id or not seal:
-            raise BadInput(f"{path.name} row {line}: discrepancy_id and seal must both be there, as the export wrote them.")
+            raise BadInput(
+                f"{path.name} row {line}: discrepancy_id and seal must both be there, as the export wrote them."
+            )
         found[discrepancy_id] = seal
     if not found:
         raise BadInput(f"{path.name} lists no discrepancy. Export a list with `morton discrepancies --format csv`.")
@@ -136,12 +140,21 @@ def _read_workbook(path: Path) -> list[tuple[int, dict[str, Any]]]:
     cells = list(book.worksheets[0].iter_rows(values_only=True))
     book.close()
     header = [str(c or "") for c in cells[0]] if cells else []
-    rows = [(n, dict(zip(header, line, strict=False))) for n, line in enumerate(cells[1:], start=2) if any(c is not None for c in line)]
+    rows = [
+        (n, dict(zip(header, line, strict=False)))
+        for n, line in enumerate(cells[1:], start=2)
+        if any(c is not None for c in line)
+    ]
     return _with_header(path, rows, header)
 
 
-def _with_header(path: Path, rows: list[tuple[int, dict[str, Any]]], header: Sequence[str]) -> list[tuple[int, dict[str, Any]]]:
+def _with_header(
+    path: Path, rows: list[tuple[int, dict[str, Any]]], header: Sequence[str]
+) -> list[tuple[int, dict[str, Any]]]:
     missing = [c for c in ("discrepancy_id", "seal") if c not in header]
     if missing:
-        raise BadInput(f"{path.name} has no column {' and '.join(missing)}; it must come from `morton discrepancies --format csv|xlsx`.")
+        raise BadInput(
+            f"{path.name} has no column {' and '.join(missing)}; "
+            "it must come from `morton discrepancies --format csv|xlsx`."
+        )
     return rows

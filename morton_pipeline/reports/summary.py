@@ -17,7 +17,12 @@ def summary(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for row in rows:
         groups[row["kind"], row["currency"] or ""].append(row)
     found = [
-        {"kind": kind, "currency": currency, "rows": len(members), **{name: _sum(members, name) for name in ("variance_amount", "accumulated_amount")}}
+        {
+            "kind": kind,
+            "currency": currency,
+            "rows": len(members),
+            **{name: _sum(members, name) for name in ("variance_amount", "accumulated_amount")},
+        }
         for (kind, currency), members in groups.items()
     ]
     return sorted(found, key=lambda row: -abs(row["variance_amount"] or Decimal(0)))
@@ -60,4 +65,7 @@ def _short(root: Path) -> str:
 
 
 def _said(amounts: Mapping[str, Decimal]) -> str:
-    return ", ".join(f"{number('variance_amount', a, c)} {c}" for c, a in sorted(amounts.items(), key=lambda x: -x[1])) or "nothing"
+    return (
+        ", ".join(f"{number('variance_amount', a, c)} {c}" for c, a in sorted(amounts.items(), key=lambda x: -x[1]))
+        or "nothing"
+    )

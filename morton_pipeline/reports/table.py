@@ -8,9 +8,21 @@ from typing import Any
 
 from morton_pipeline.reports.show import plain
 
-_HEADINGS = {"discrepancy_id": "id", "client_name": "client", "service_name": "service", "observed_quantity": "observed",
-             "contracted_quantity": "contract", "variance_quantity": "variance", "variance_amount": "amount", "source_state": "source",
-             "accumulated_amount": "accumulated", "period_month": "month", "total_amount": "total"}  # fmt: skip
+_HEADINGS = {
+    "discrepancy_id": "id",
+    "client_name": "client",
+    "service_name": "service",
+    "observed_quantity": "observed",
+    "contracted_quantity": "contract",
+    "variance_quantity": "variance",
+    "variance_amount": "amount",
+    "source_state": "source",
+    "accumulated_amount": "accumulated",
+    "period_month": "month",
+    "total_amount": "total",
+}
+_WHOLE = ("discrepancy_id", "reference", "status", "began_on", "extraction_id")
+"""Columns that are of no use when they break into two lines."""
 
 
 def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -21,9 +33,15 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     for name in columns:
-        is_number = any(isinstance(row.get(name), int | Decimal) and not isinstance(row.get(name), bool) for row in rows)
-        table.add_column(_HEADINGS.get(name, name.replace("_", " ")), justify="right" if is_number else "left",
-                         no_wrap=is_number or name in ("discrepancy_id", "reference", "status", "began_on", "extraction_id"), overflow="fold")  # fmt: skip
+        is_number = any(
+            isinstance(row.get(name), int | Decimal) and not isinstance(row.get(name), bool) for row in rows
+        )
+        table.add_column(
+            _HEADINGS.get(name, name.replace("_", " ")),
+            justify="right" if is_number else "left",
+            no_wrap=is_number or name in _WHOLE,
+            overflow="fold",
+        )
     for row in rows:
         values = plain(row)
         table.add_row(*("" if values.get(name) is None else str(values[name]) for name in columns))

@@ -33,6 +33,7 @@ def run(root: Path, *, days: int, say: Say) -> Book:
     from morton_pipeline.simulator import seeds
     from morton_pipeline.simulator.serve import running
     from morton_pipeline.simulator.world import generate
+    from morton_pipeline.warehouse.load import accept
 
     _make_room(root)
     world = generate(SEED)
@@ -41,16 +42,31 @@ def run(root: Path, *, days: int, say: Say) -> Book:
         seeds.write_book(world, root, base_url)
         (root / MARK).write_text(json.dumps({"seed": SEED, "port": int(base_url.rsplit(":", 1)[1])}), "utf-8")
         book = open_book(root)
-        say(f"A generated MSP: {len(world.agreements.clients)} clients. Replaying {days} days from stand-ins of its vendors at {base_url}.")
+        say(
+            f"A generated MSP with {len(world.agreements.clients)} clients. Replaying {days} days "
+            f"from stand-ins of its vendors at {base_url}."
+        )
         at = world.starts_at + AT
         for day in range(days):
             at = world.starts_at + timedelta(days=day) + AT
             _set_clock(base_url, at)
             loaded = refresh(book, book.connections, at=at, owner="demo")
-            if troubled := [x for x in loaded if x.status != "complete"]:
-                raise BadInput(f"Day {day + 1}: {troubled[0].connection_id} {troubled[0].endpoint} is {troubled[0].status}: {troubled[0].reason}")
+            for held in [x for x in loaded if x.status == "suspect"]:
+                accept(book, held.extraction_id, "the demo's operator", at)
+                whose = held.tenant_name or held.tenant_id
+                say(
+                    f"  {at:%Y-%m-%d}: {held.endpoint} of {whose} was held back. {held.reason} A client left: accepted."
+                )
+            if troubled := [x for x in loaded if x.status not in ("complete", "suspect")]:
+                raise BadInput(
+                    f"Day {day + 1}: {troubled[0].connection_id} {troubled[0].endpoint} is {troubled[0].status}: "
+                    f"{troubled[0].reason}"
+                )
             if (day + 1) % 10 == 0 or day + 1 == days:
-                say(f"  day {day + 1} of {days}, {at:%Y-%m-%d}: {sum(x.record_count or 0 for x in loaded)} records, {time.perf_counter() - started:.0f} s")
+                say(
+                    f"  day {day + 1} of {days}, {at:%Y-%m-%d}: {sum(x.record_count or 0 for x in loaded)} records, "
+                    f"{time.perf_counter() - started:.0f} s"
+                )
     _stop_clock(root, at)
     replayed = time.perf_counter()
     say("Building the marts.")
@@ -119,6 +135,8 @@ def _break(base_url: str) -> None:
 
     for fault in filter(None, os.environ.get("MORTON_SIMULATOR_FAULT", "").split(",")):
         vendor, _, mode = fault.partition("=")
-        answer = httpx.post(f"{base_url}/simulator/fault", json={"vendor": vendor.strip(), "mode": mode.strip() or "outage"}, timeout=30)
+        answer = httpx.post(
+            f"{base_url}/simulator/fault", json={"vendor": vendor.strip(), "mode": mode.strip() or "outage"}, timeout=30
+        )
         if answer.status_code >= 400:
             raise BadInput(f"MORTON_SIMULATOR_FAULT={fault!r}: {answer.text[:300]}")

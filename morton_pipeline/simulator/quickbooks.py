@@ -286,11 +286,9 @@ class Company:
         self._refresh.clear()
 
     def memory(self) -> str:
-        """Write down what outlives the process: the invoices, the answers to known request ids, and who is connected."""
-        return json.dumps(
-            json.loads(_json({"invoices": self.invoices, "replays": self._replays}))
-            | {"refresh": sorted(self._refresh), "family": self._family}
-        )
+        """Write down what outlives the process: invoices, the answers to known request ids, who is connected."""
+        numbers = json.loads(_json({"invoices": self.invoices, "replays": self._replays}))
+        return json.dumps({**numbers, "refresh": sorted(self._refresh), "family": self._family})
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""

@@ -13,13 +13,16 @@ from morton_pipeline.simulator.entities import Agreements, Client, Contract
 from morton_pipeline.simulator.quickbooks import Company
 from morton_pipeline.simulator.world import World
 
+MONTHS_BEFORE = timedelta(days=150)
+"""How long the company has been invoicing when the world begins: a first month would look like a doubling."""
+
 
 class RecurringInvoices:
     """Makes each month's invoices once, as soon as the clock has reached the month."""
 
     def __init__(self, world: World) -> None:
         self._agreements = world.agreements
-        self._next_month = world.starts_at.date().replace(day=1)
+        self._next_month = (world.starts_at - MONTHS_BEFORE).date().replace(day=1)
         self.company = Company(
             realm_id=credentials.REALM_ID,
             client_id=credentials.QUICKBOOKS.id,

@@ -46,7 +46,8 @@ class Discrepancy:
     invoiced_quantity: int | None
     variance_quantity: int | None
     """Billable less contracted; contracted less invoiced for an invoice mismatch; nothing where nobody could count."""
-    variance_amount: Decimal
+    variance_amount: Decimal | None
+    """Nothing where nobody could count, or where no service can be guessed for what was counted."""
     currency: str
     began_on: date | None
     is_within_tolerance: bool = False
@@ -297,7 +298,7 @@ def _not_audited(history: _History) -> Iterator[Discrepancy]:
                     contract.quantity,
                     None,
                     None,
-                    Decimal("0.00"),
+                    None,
                     client.currency,
                     None,
                 )
@@ -354,8 +355,8 @@ def _unmapped_skus(history: _History) -> Iterator[Discrepancy]:
                 0,
                 None,
                 quantity,
-                Decimal("0.00"),
-                client.currency,
+                None,
+                "USD",
                 began,
             )
 

@@ -13,7 +13,6 @@ import duckdb
 from cronsim import CronSim
 
 from morton_pipeline.book import Book, Connection
-from morton_pipeline.errors import BadInput
 from morton_pipeline.vendors import VENDORS
 
 Scope = tuple[str, str, str, str]
@@ -75,19 +74,12 @@ def longest_pause_minutes(cron: str, year: int) -> int:
     is jumped over.
     """
     begin = datetime(year, 1, 1, tzinfo=UTC)
-    first = _next(cron, begin - timedelta(minutes=1))
+    first = next(CronSim(cron, begin - timedelta(minutes=1)))
     day = list(takewhile(lambda moment: moment.date() == first.date(), CronSim(cron, first - timedelta(minutes=1))))
     pauses = [later - earlier for earlier, later in pairwise(day)]
     last = day[-1]
     while last < begin + timedelta(days=400):
-        following = _next(cron, datetime.combine(last, time(23, 59), tzinfo=UTC))
+        following = next(CronSim(cron, datetime.combine(last, time(23, 59), tzinfo=UTC)))
         pauses.append(following - last)
         last = datetime.combine(following, day[-1].timetz())
     return int(max(pauses).total_seconds() // 60)
-
-
-def _next(cron: str, after: datetime) -> datetime:
-    moment = next(CronSim(cron, after), None)
-    if moment is None:
-        raise BadInput(f'The schedule {cron!r} never fires; an example of one that does is "0 * * * *".')
-    return moment

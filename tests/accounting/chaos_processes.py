@@ -1,7 +1,7 @@
 """The two processes of the chaos test: the stand-in that fails as planned, and the one that posts and is killed.
 
-    python chaos_processes.py serve SEED                 prints its port, then serves
-    python chaos_processes.py kill BOOK SEED KILLS       forks posting children and kills them, prints what it did
+python chaos_processes.py serve SEED                 prints its port, then serves
+python chaos_processes.py kill BOOK SEED KILLS       forks posting children and kills them, prints what it did
 """
 
 import json
@@ -11,14 +11,16 @@ import signal
 import socket
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 CLIENTS = 60
 ROWS = 3000
 BATCH = 25
+CALLS = 250_000
+"""Function calls a child may live for: several invoices' worth."""
 SETTLED = ("posted", "refused", "parked")
-INACTIVE = "59"
+INACTIVE = "3"
 """The one customer QuickBooks refuses."""
 
 
@@ -33,7 +35,7 @@ def serve(seed: int) -> None:
 
     plan = FaultPlan(
         seed=seed, unavailable=0.10, slow=0.25, drop_after_commit=0.10, hang_after_commit=0.05, error_after_commit=0.05,
-        slow_seconds=0.3, hang_seconds=1,
+        slow_seconds=0.15, hang_seconds=0.5,
     )  # fmt: skip
     company = Company(client_id="app-id", client_secret="app-secret", refresh_token="refresh-0", plan=plan)
     for number in range(CLIENTS):
@@ -46,10 +48,22 @@ def serve(seed: int) -> None:
 
     async def state(_: Request) -> JSONResponse:
         made = [
-            {"number": i["DocNumber"], "total": str(i["TotalAmt"]), "customer": i["CustomerRef"]["value"], "note": i["PrivateNote"]}
+            {
+                "number": i["DocNumber"],
+                "total": str(i["TotalAmt"]),
+                "customer": i["CustomerRef"]["value"],
+                "note": i["PrivateNote"],
+            }
             for i in company.invoices.values()
         ]
-        return JSONResponse({"made": made, "requests": company.request_count, "posts": len(company.invoice_posts), "faults": plan.counts})
+        return JSONResponse(
+            {
+                "made": made,
+                "requests": company.request_count,
+                "posts": len(company.invoice_posts),
+                "faults": plan.counts,
+            }
+        )
 
     quickbooks = create_app(company, lambda: datetime(2026, 11, 23, 9, tzinfo=UTC))
     app = Starlette(routes=[Route("/calm", calm), Route("/state", state), Mount("/", quickbooks)])
@@ -61,32 +75,40 @@ def serve(seed: int) -> None:
 
 def kill(book_dir: str, seed: int, kills: int) -> None:
     """Approve a batch, fork, let the child post for a moment, kill -9; the next batch when a child got to the end."""
-    import morton_pipeline.accounting.quickbooks_online
-    from morton_pipeline.accounting import post
+    import httpx
+
+    from morton_pipeline.accounting import plan, post
+    from morton_pipeline.accounting.quickbooks_online import open_quickbooks
     from morton_pipeline.book import open_book
     from morton_pipeline.ledger import decide, open_ledger
 
-    assert morton_pipeline.accounting.quickbooks_online.VENDOR  # warm: a child starts with everything imported
     book, mart = open_book(book_dir), rows(ROWS)
     current = {str(row["discrepancy_id"]): row for row in mart}
     chance, did = random.Random(seed), {"killed": 0, "ended": 0, "failed": 0}
-    is_done = True
+    ledger, wire, is_done = open_ledger(book), httpx.HTTPTransport(), True
+    turn = 0
     while did["killed"] < kills and mart:
+        turn, steps = turn + 1, chance.randrange(CALLS)
         if is_done:
             batch, mart = mart[:BATCH], mart[BATCH:]
-            with open_ledger(book) as ledger:
-                decide(ledger, batch, action="approve", reason="r", actor="ann", at=datetime.now(UTC), limits=book.limits)
+            decide(ledger, batch, action="approve", reason="r", actor="ann", at=datetime.now(UTC), limits=book.limits)
+            plan(book, ledger, current)  # what is compiled and imported here, a child need not
+        ledger.engine.dispose()
         child = os.fork()
         if child == 0:
+            if turn % 2:
+                die_after(steps)
             try:
-                with open_ledger(book) as ledger:
-                    left = [r for r in post(book, ledger, current, at=datetime.now(UTC)) if r["state"] not in SETTLED]
+                adapter = open_quickbooks(book.connection("books"), ledger, transport=wire)
+                after = post(book, ledger, current, at=datetime.now(UTC), adapter=adapter)
+                left = [row for row in after if row["state"] not in SETTLED]
             except BaseException as failure:
                 sys.stderr.write(f"{type(failure).__name__}: {failure}\n")
                 os._exit(1)
             os._exit(2 if left else 0)
-        time.sleep(chance.uniform(0.005, 0.2) if chance.random() < 0.85 else chance.uniform(0.2, 0.5))
-        os.kill(child, signal.SIGKILL)
+        if not turn % 2:
+            time.sleep(chance.uniform(0.005, 0.3))
+            os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
         is_done = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
         did["killed"] += os.WIFSIGNALED(status)
@@ -95,15 +117,28 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     sys.stdout.write(json.dumps(did) + "\n")
 
 
+def die_after(calls: int) -> None:
+    """Kill -9 this process after so many function calls: every point is as likely on a slow machine as on a fast one."""
+    left = calls
+
+    def count(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+
+
 def rows(count: int) -> list[dict[str, object]]:
     """Return approved rows with prices that do not divide evenly, a few of them above the bound."""
     found = []
     for number in range(count):
         quantity, price = Decimal(number % 17 + 1), Decimal(1999 + number) / 100
-        if number % 97 == 96:
+        if number % 40 == 5:
             quantity = Decimal(5000)
         found.append({
-            "discrepancy_id": f"{number:012x}", "period_month": datetime(2020 + number // (12 * CLIENTS), number // CLIENTS % 12 + 1, 1).date(),
+            "discrepancy_id": f"{number:012x}", "period_month": date(2020 + number // (12 * CLIENTS), number // CLIENTS % 12 + 1, 1),
             "client_id": f"client-{number % CLIENTS}", "service_id": "seat", "service_name": "Seat", "kind": "under_billed",
             "variance_quantity": quantity, "unit_price": price, "currency": "USD", "variance_amount": quantity * price,
             "source_state": "known", "seal": f"{number:064x}", "status": "open",

@@ -99,8 +99,14 @@ class Shop:
     limits: Limits = field(default_factory=lambda: replace(Limits(), quiet_period_seconds=0))
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     naps: list[float] = field(default_factory=list)
-    fails: Any = staticmethod(fails)
-    answers: Any = staticmethod(answers)
+
+    def fails(self, error: type[httpx.TransportError], *, after: bool) -> Fault:
+        """Break the connection, before or after the request was carried out."""
+        return fails(error, after=after)
+
+    def answers(self, status_code: int, content: str = "", *, after: bool = False, **headers: str) -> Fault:
+        """Let somebody else answer, before or after the request was carried out."""
+        return answers(status_code, content, after=after, **headers)
 
     def adapter(self) -> Adapter:
         """Open QuickBooks over the scripted wire."""
@@ -120,7 +126,9 @@ class Shop:
     def decide(self, action: str, *discrepancy_ids: str, actor: str = "ann", **changes: Any) -> Outcome:
         """Decide on rows of the mart."""
         rows = [self.rows[name] for name in discrepancy_ids]
-        return decide(self.ledger, rows, action=action, reason="agreed", actor=actor, at=AT, limits=self.limits, **changes)
+        return decide(
+            self.ledger, rows, action=action, reason="agreed", actor=actor, at=AT, limits=self.limits, **changes
+        )
 
     def approve(self, discrepancy_id: str = "00000000000a", **changes: Any) -> str:
         """Put a row into the mart and approve it; returns the decision's id."""
@@ -152,6 +160,12 @@ class Shop:
 
 
 @pytest.fixture
+def open_wire() -> Callable[[Any], Wire]:
+    """Make the wire to an app."""
+    return Wire
+
+
+@pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
     for name, value in (("BOOKS_ID", "app-id"), ("BOOKS_SECRET", "app-secret"), ("BOOKS_REFRESH", "refresh-0")):
         monkeypatch.setenv(name, value)
@@ -159,10 +173,12 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
     seeds = tmp_path / "seeds"
     seeds.mkdir()
     (seeds / "clients.csv").write_text(
-        "client_id,client_name,accounting_customer_id\nacme,Acme Corp,12\nbeta,Beta & Söhne <GmbH>,13\ngamma,Gamma,\n", "utf-8"
+        "client_id,client_name,accounting_customer_id\nacme,Acme Corp,12\nbeta,Beta & Söhne <GmbH>,13\ngamma,Gamma,\n",
+        "utf-8",
     )
     (seeds / "services.csv").write_text(
-        "service_id,service_name,accounting_item_id\nm365_bp,Business Premium,7\nedr,Managed EDR,8\nbackup,Backup,\n", "utf-8"
+        "service_id,service_name,accounting_item_id\nm365_bp,Business Premium,7\nedr,Managed EDR,8\nbackup,Backup,\n",
+        "utf-8",
     )
     return Book(tmp_path)
 

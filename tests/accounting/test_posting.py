@@ -196,14 +196,17 @@ def test_an_invoice_of_our_number_that_differs_is_parked(shop: Any, change: dict
     body = json.loads(draft.payload, parse_float=Decimal) | change
     if "Line" in change:
         body["Line"] = [
-            {"Amount": Decimal(q) * Decimal(p), "SalesItemLineDetail": {"ItemRef": {"value": item}, "Qty": q, "UnitPrice": p}}
+            {
+                "Amount": Decimal(q) * Decimal(p),
+                "SalesItemLineDetail": {"ItemRef": {"value": item}, "Qty": q, "UnitPrice": p},
+            }
             for item, q, p in change["Line"]
         ]
     shop.company.add_invoice(body, AT)
     (row,) = shop.post()
     assert row["state"] == "parked"
     assert said in row["reason"]
-    assert "Correct or void it there, then post again" in row["reason"]
+    assert "Correct it there, delete it to have it sent anew, or void it to drop it; then post again" in row["reason"]
     assert shop.wire.posts() == []
 
 
@@ -237,7 +240,10 @@ def test_case_74_an_inactive_customer_is_refused_alone(shop: Any, with_200: bool
     shop.approve("00000000000b", client_id="beta")
     refused, posted = sorted(shop.post(), key=lambda r: r["client_id"])
     assert (refused["state"], posted["state"]) == ("refused", "posted")
-    assert "QuickBooks refused it: Object Not Found: Object Not Found : Something you're trying to use has been made inactive" in refused["reason"]
+    assert (
+        "QuickBooks refused it: Object Not Found: Object Not Found : Something you're trying to use has been made inactive"
+        in refused["reason"]
+    )
     assert "(610)" in refused["reason"]
     shop.company.customers["12"]["Active"] = True
     assert shop.post()[0]["state"] == "posted"
@@ -358,7 +364,9 @@ def test_rotated_refresh_tokens_are_kept(shop: Any) -> None:
 def test_a_429_is_waited_out_where_it_says_how_long(shop: Any, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("morton_pipeline.accounting.quickbooks_online.wall", lambda: AT)
     shop.approve()
-    shop.wire.faults["POST"] = [shop.answers(429, fault("ThrottleExceeded", "3001", "SERVICE"), **{"retry-after": header})]
+    shop.wire.faults["POST"] = [
+        shop.answers(429, fault("ThrottleExceeded", "3001", "SERVICE"), **{"retry-after": header})
+    ]
     assert shop.post()[0]["state"] == "posted"
     assert shop.naps == [3.0]
 
@@ -376,7 +384,9 @@ def test_a_429_that_takes_too_long_leaves_the_rest_for_the_next_run(shop: Any, h
 
 def test_an_older_throttle_answer_is_not_a_refusal(shop: Any) -> None:
     shop.approve()
-    shop.wire.faults["POST"] = [shop.answers(403, fault("message=ThrottleExceeded; errorCode=003001; statusCode=403", "3001", "SERVICE"))]
+    shop.wire.faults["POST"] = [
+        shop.answers(403, fault("message=ThrottleExceeded; errorCode=003001; statusCode=403", "3001", "SERVICE"))
+    ]
     shop.post()
     assert shop.states() == ["planned"]
 
@@ -404,7 +414,9 @@ def test_an_invoice_that_cannot_be_read_back_is_settled_next_time(shop: Any) -> 
     assert len(shop.wire.posts()) == 1
 
 
-def test_an_invoice_that_reads_back_otherwise_is_parked(shop: Any) -> None:
+@pytest.fixture
+def skewed(shop: Any) -> Any:
+    """An invoice that QuickBooks made otherwise than it was asked to."""
     shop.approve()
 
     def skew(request: httpx.Request, carry_out: Any) -> httpx.Response:
@@ -414,10 +426,44 @@ def test_an_invoice_that_reads_back_otherwise_is_parked(shop: Any) -> None:
         return response
 
     shop.wire.faults["POST"] = [skew]
-    (row,) = shop.post()
+    shop.post()
+    return shop
+
+
+def test_an_invoice_that_reads_back_otherwise_is_parked(skewed: Any) -> None:
+    row = skewed.only()
     assert row["state"] == "parked"
     assert "but its net total is 100, not 154 USD" in row["reason"]
-    assert "M202611" in shop.decide("reopen", "00000000000a").refused[0][1]
+    assert "M202611" in skewed.decide("reopen", "00000000000a").refused[0][1]
+    for _ in range(2):
+        assert skewed.post()[0]["state"] == "parked"
+    assert len(skewed.wire.posts()) == 1
+
+
+def test_a_parked_invoice_corrected_by_a_person_is_posted(skewed: Any) -> None:
+    skewed.made()[0]["Line"][0]["Amount"] = Decimal(154)
+    assert skewed.post()[0]["state"] == "posted"
+    assert len(skewed.wire.posts()) == 1
+
+
+def test_a_parked_invoice_deleted_by_a_person_is_sent_anew(skewed: Any) -> None:
+    skewed.company.invoices.clear()
+    assert skewed.post()[0]["state"] == "posted"
+    assert [i["TotalAmt"] for i in skewed.made()] == [Decimal(154)]
+    assert len(set(keys(skewed))) == 2
+
+
+def test_a_parked_invoice_voided_by_a_person_is_dropped_until_approved_anew(skewed: Any) -> None:
+    skewed.company.change_invoice({"Id": skewed.made()[0]["Id"], "SyncToken": "0"}, AT, void=True)
+    (row,) = skewed.post()
+    assert row["state"] == "refused"
+    assert "was voided. Reopen the approval" in row["reason"]
+    assert skewed.post() == []
+    assert "was voided in the accounting system" in skewed.plan().held[0][1]
+    skewed.decide("reopen", "00000000000a")
+    skewed.decide("approve", "00000000000a")
+    assert skewed.post()[0]["state"] == "posted"
+    assert sorted(i["TotalAmt"] for i in skewed.made()) == [Decimal(0), Decimal(154)]
 
 
 def test_case_67_the_accounting_systems_tax_is_not_a_difference(shop: Any) -> None:
@@ -429,9 +475,15 @@ def test_case_67_the_accounting_systems_tax_is_not_a_difference(shop: Any) -> No
 
 
 BOUNDS = {
-    "amount_per_invoice": ({"amount_per_invoice": Decimal(100)}, "The bound amount_per_invoice is 100, and this invoice comes to 154"),
+    "amount_per_invoice": (
+        {"amount_per_invoice": Decimal(100)},
+        "The bound amount_per_invoice is 100, and this invoice comes to 154",
+    ),
     "invoices_per_run": ({"invoices_per_run": 0}, "The bound invoices_per_run is 0, and with it this run would send 1"),
-    "amount_per_run": ({"amount_per_run": Decimal(153)}, "The bound amount_per_run is 153, and with it this run would come to 154"),
+    "amount_per_run": (
+        {"amount_per_run": Decimal(153)},
+        "The bound amount_per_run is 153, and with it this run would come to 154",
+    ),
 }
 
 
@@ -471,7 +523,11 @@ def test_a_person_can_release_what_a_bound_parked(shop: Any) -> None:
 
 def by_hand(amount: str = "154.00", **changes: Any) -> dict[str, Any]:
     detail = {"ItemRef": {"value": "7"}, "ServiceDate": "2026-11-15"}
-    return {"CustomerRef": {"value": "12"}, "DocNumber": "1070", "Line": [{"Amount": Decimal(amount), "SalesItemLineDetail": detail}]} | changes
+    return {
+        "CustomerRef": {"value": "12"},
+        "DocNumber": "1070",
+        "Line": [{"Amount": Decimal(amount), "SalesItemLineDetail": detail}],
+    } | changes
 
 
 def test_case_71_an_invoice_made_by_hand_is_found_before_a_second_one_is_sent(shop: Any) -> None:
@@ -508,7 +564,9 @@ def test_other_invoices_do_not_stand_in_the_way(shop: Any, other: dict[str, Any]
 
 def test_a_decision_billed_on_another_invoice_of_ours_is_not_billed_again(shop: Any) -> None:
     decision_id = shop.approve("00000000000a")
-    shop.company.add_invoice(by_hand("1.00", DocNumber="M202611-OTHER", PrivateNote=f"Morton M202611-OTHER: {decision_id}"), AT)
+    shop.company.add_invoice(
+        by_hand("1.00", DocNumber="M202611-OTHER", PrivateNote=f"Morton M202611-OTHER: {decision_id}"), AT
+    )
     (row,) = shop.post()
     assert row["state"] == "parked"
     assert f"(M202611-OTHER) bills decision {decision_id} already" in row["reason"]
@@ -555,6 +613,21 @@ def test_a_row_approved_again_after_a_change_is_billed_once(shop: Any) -> None:
     assert [i["TotalAmt"] for i in shop.made()] == [Decimal(176)]
 
 
+def test_a_refused_invoice_that_exists_after_all_keeps_its_rows_from_being_billed_twice(shop: Any) -> None:
+    shop.company.customers["12"]["Active"] = False
+    shop.approve()
+    (draft,) = shop.plan().drafts
+    shop.post()
+    shop.company.customers["12"]["Active"] = True
+    shop.company.add_invoice(json.loads(draft.payload, parse_float=Decimal), AT)
+    shop.approve(seal="b" * 64, variance_amount=Decimal(176), variance_quantity=Decimal(8), status="void")
+    for _ in range(2):
+        shop.post()
+        assert (shop.states(), len(shop.made())) == (["parked"], 1)
+    assert "exists without an approval" in shop.only()["reason"]
+    assert "settle it first" in shop.plan().held[0][1]
+
+
 def test_case_75_an_invoice_voided_or_edited_afterwards_is_reported(shop: Any) -> None:
     for number, client in enumerate(("acme", "beta")):
         shop.approve(f"00000000000{number}", client_id=client)
@@ -564,7 +637,10 @@ def test_case_75_an_invoice_voided_or_edited_afterwards_is_reported(shop: Any) -
     shop.company.change_invoice({"Id": first["Id"], "SyncToken": "0"}, AT, void=True)
     del shop.company.invoices[second["Id"]]
     said = sorted(row["reason"] for row in shop.verify())
-    assert said == [f"QuickBooks invoice {first['Id']}: its net total is 0, not 154 USD.", f"QuickBooks invoice {second['Id']}: it is gone."]
+    assert said == [
+        f"QuickBooks invoice {first['Id']}: its net total is 0, not 154 USD.",
+        f"QuickBooks invoice {second['Id']}: it is gone.",
+    ]
 
 
 def test_a_company_that_numbers_invoices_itself_is_refused_at_the_start(shop: Any) -> None:
@@ -577,7 +653,9 @@ def test_a_company_that_numbers_invoices_itself_is_refused_at_the_start(shop: An
 
 def test_no_secret_is_kept_with_the_reason(shop: Any) -> None:
     shop.approve()
-    shop.wire.faults["POST"] = [shop.answers(400, fault("bad app-secret of Bearer eyJ0123456789abcdef"), **{"intuit_tid": "1-5f"})]
+    shop.wire.faults["POST"] = [
+        shop.answers(400, fault("bad app-secret of Bearer eyJ0123456789abcdef"), **{"intuit_tid": "1-5f"})
+    ]
     (row,) = shop.post()
     assert row["state"] == "refused"
     assert "app-secret" not in row["reason"]

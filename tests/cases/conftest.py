@@ -30,6 +30,9 @@ def _services(msp: Scenario) -> None:
     msp.maps("mail", "microsoft365", "user_licenses", "sku_part_number", "EXCHANGE*")
     msp.service("edr", "agent", "5")
     msp.maps("edr", "huntress", "agents", "platform", "windows")
+    msp.service("care", "device", "30", count_vendor="ninjaone")
+    msp.maps("care", "ninjaone", "devices", "node_class", "MAC")
+    msp.maps("care", "huntress", "agents", "platform", "darwin")
 
 
 def _tell(msp: Scenario, items: list[pytest.Item]) -> Scenario:

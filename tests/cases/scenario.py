@@ -28,8 +28,8 @@ LATER = NOW + timedelta(days=1)
 FIRST = datetime(2026, 9, 10, 6, tzinfo=UTC)
 """The first reading of every tool."""
 _ALWAYS = (
-    FIRST, datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 31, 22, tzinfo=UTC),
-    NOW - timedelta(minutes=30), LATER - timedelta(minutes=30),
+    FIRST, datetime(2026, 9, 30, 22, tzinfo=UTC), datetime(2026, 10, 30, 22, tzinfo=UTC),
+    datetime(2026, 10, 31, 22, tzinfo=UTC), NOW - timedelta(minutes=30), LATER - timedelta(minutes=30),
 )  # fmt: skip
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -194,7 +194,7 @@ class Scenario:
         (book.root / "connections.yaml").write_text("\n".join(lines), "utf-8")
 
     def write_seeds(self, book: Book, *, is_later: bool = False) -> None:
-        book.seeds.mkdir(parents=True, exist_ok=True)
+        (book.root / "seeds").mkdir(parents=True, exist_ok=True)
         if is_later:
             for file, where, changes in self.edits:
                 for row in self.seeds[file]:
@@ -202,7 +202,7 @@ class Scenario:
             for file, row in self.additions:
                 self.seeds[file].append(row)
         for name, columns in SEEDS.items():
-            with (book.seeds / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            with (book.root / "seeds" / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, [c.name for c in columns], restval="")
                 writer.writeheader()
                 writer.writerows(self.seeds[name])

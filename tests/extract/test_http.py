@@ -208,11 +208,11 @@ def test_an_answer_cut_off_on_the_wire_is_no_answer(connect: Connect) -> None:
 
 @pytest.mark.parametrize("vendor", ["huntress", "ninjaone"], ids=["the-list", "the-token"])
 def test_nobody_is_waited_for_for_ever(connect: Connect, vendor: str) -> None:
-    with raw_server(hold=0.6) as url, pytest.raises(errors.Unreachable, match="no answer in time"):
-        connection = connect(
-            vendor, base_url=url, settings={"backoff_seconds": 0, "attempts": 1, "timeout_seconds": 0.1}
-        )
-        send(connection, None, vendor=VENDORS[vendor])
+    patience = {"backoff_seconds": 0, "attempts": 1, "timeout_seconds": 0.1}
+    with raw_server(hold=0.6) as url:
+        connection = connect(vendor, base_url=url, settings=patience)
+        with pytest.raises(errors.Unreachable, match="no answer in time"):
+            send(connection, None, vendor=VENDORS[vendor])
 
 
 @pytest.mark.parametrize(

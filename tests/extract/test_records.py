@@ -24,6 +24,7 @@ from morton_pipeline.extract.records import (
     settled_instant,
     snake,
     validate,
+    validate_together,
 )
 from morton_pipeline.vendors import VENDORS
 
@@ -114,7 +115,7 @@ JSON = st.recursive(
 NAMES = st.sampled_from(["id", "part", "name", "count", "isOn", "price", "seen", "seenAt", "nested", "other"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rows=st.lists(st.dictionaries(NAMES, JSON, max_size=8), max_size=5))
 def test_case_8_whatever_a_vendor_sends_no_record_is_lost_and_twice_is_the_same(rows: list[dict[str, Any]]) -> None:
     first, second = validate(Thing, rows, at=AT), validate(Thing, rows, at=AT)
@@ -122,6 +123,18 @@ def test_case_8_whatever_a_vendor_sends_no_record_is_lost_and_twice_is_the_same(
     assert first.kept.equals(second.kept)
     assert first.kept["record_key"].notna().all()
     assert first.kept["count"].notna().all()
+
+
+@settings(max_examples=8, deadline=None)
+@given(scopes=st.lists(st.lists(st.dictionaries(NAMES, JSON, max_size=8), max_size=3), max_size=4))
+def test_scopes_validated_together_come_out_as_if_alone(scopes: list[list[dict[str, Any]]]) -> None:
+    together = validate_together(Thing, scopes, at=AT)
+    assert len(together) == len(scopes)
+    for rows, one in zip(scopes, together, strict=True):
+        alone = validate(Thing, rows, at=AT)
+        assert one.kept.equals(alone.kept)
+        assert one.rejected_count == alone.rejected_count
+        assert sorted(one.rejected["record_key"]) == sorted(alone.rejected["record_key"])
 
 
 @pytest.mark.parametrize(

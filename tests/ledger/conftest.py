@@ -50,7 +50,7 @@ def row() -> Callable[..., dict[str, Any]]:
             "recoverable_amount": Decimal("154.0000"),
             "began_on": date(2026, 11, 3),
             "source_state": "known",
-            "source_as_of_at": datetime(2026, 11, 23, 6),
+            "source_as_of_at": datetime(2026, 11, 23, 6),  # noqa: DTZ001 (as DuckDB hands it over)
             "explanation": "Acme Corp has 47 seats and pays for 40.",
             "is_within_tolerance": False,
             "is_estimate": False,

@@ -42,10 +42,26 @@ def test_an_empty_ledger_is_whole(ledger: Ledger) -> None:
 
 
 EDITS = {
-    "an edited amount": ("update decisions set amount = '9999' where discrepancy_id = '000000000002'", "audit row 3", "was changed since"),
-    "an edited name": ("update decisions set decided_by = 'bob' where discrepancy_id = '000000000000'", "audit row 1", "was changed since"),
-    "a value that is no date": ("update decisions set period_month = 'never' where discrepancy_id = '000000000001'", "audit row 2", "changed"),
-    "a value that is no number": ("update decisions set amount = 'lots' where discrepancy_id = '000000000001'", "audit row 2", "changed"),
+    "an edited amount": (
+        "update decisions set amount = '9999' where discrepancy_id = '000000000002'",
+        "audit row 3",
+        "was changed since",
+    ),
+    "an edited name": (
+        "update decisions set decided_by = 'bob' where discrepancy_id = '000000000000'",
+        "audit row 1",
+        "was changed since",
+    ),
+    "a value that is no date": (
+        "update decisions set period_month = 'never' where discrepancy_id = '000000000001'",
+        "audit row 2",
+        "changed",
+    ),
+    "a value that is no number": (
+        "update decisions set amount = 'lots' where discrepancy_id = '000000000001'",
+        "audit row 2",
+        "changed",
+    ),
     "a deleted decision": ("delete from decisions where discrepancy_id = '000000000003'", "audit row 4", "is gone"),
     "an added decision": (
         "insert into decisions select 'ffff', 'ffffffffffff', version, action, seal, period_month, client_id, service_id, kind, quantity, "
@@ -53,7 +69,11 @@ EDITS = {
         "decisions ffff",
         "behind Morton's back",
     ),
-    "an edited link": ("update audit set actor = 'bob' where seq = 2", "audit row 2", "was changed after it was written"),
+    "an edited link": (
+        "update audit set actor = 'bob' where seq = 2",
+        "audit row 2",
+        "was changed after it was written",
+    ),
     "a deleted link": ("delete from audit where seq = 2", "audit row 2", "missing"),
     "the last link deleted": ("delete from audit where seq = 5", "decisions", "has no link"),
     "the end of the chain moved": ("update chain_head set seq = 4", "audit row 4", "ends at 5"),
@@ -69,7 +89,12 @@ def test_tampering_is_found(filled: Ledger, name: str) -> None:
 
 
 def test_two_reordered_links_are_found(filled: Ledger) -> None:
-    run(filled, "update audit set seq = 99 where seq = 2", "update audit set seq = 2 where seq = 3", "update audit set seq = 3 where seq = 99")
+    run(
+        filled,
+        "update audit set seq = 99 where seq = 2",
+        "update audit set seq = 2 where seq = 3",
+        "update audit set seq = 3 where seq = 99",
+    )
     assert "audit row 2" in (verify(filled).problem or "")
 
 
@@ -124,14 +149,19 @@ def test_a_clock_before_the_journal_is_refused(ledger: Ledger) -> None:
         refuse_earlier(ledger, AT, also=AT + timedelta(days=1))
 
 
-@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=40), timedelta(seconds=-1)], ids=["same", "later", "skew"])
+@pytest.mark.parametrize(
+    "ahead", [timedelta(0), timedelta(days=40), timedelta(seconds=-1)], ids=["same", "later", "skew"]
+)
 def test_a_clock_that_goes_on_is_accepted(filled: Ledger, ahead: timedelta) -> None:
     refuse_earlier(filled, AT + ahead, also=AT - timedelta(days=1))
 
 
 def test_sqlite_is_durable(ledger: Ledger) -> None:
     with ledger.read() as con:
-        found = [con.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in ("journal_mode", "synchronous", "foreign_keys")]
+        found = [
+            con.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys")
+        ]
     assert found == ["wal", 2, 1]
 
 
@@ -154,4 +184,6 @@ def test_the_schema_is_valid_on_postgresql() -> None:
 
     texts = [str(CreateTable(t).compile(dialect=postgresql.dialect())) for t in tables.METADATA.sorted_tables]
     assert len(texts) == 7
-    assert "FOR UPDATE" in str(sa.select(tables.chain_head.c.seq).with_for_update().compile(dialect=postgresql.dialect()))
+    assert "FOR UPDATE" in str(
+        sa.select(tables.chain_head.c.seq).with_for_update().compile(dialect=postgresql.dialect())
+    )

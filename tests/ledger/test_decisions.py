@@ -29,14 +29,22 @@ def test_an_approval_keeps_the_whole_row(row: Row, choose: Choose, ledger: Ledge
     outcome = choose(row())
     assert outcome.refused == []
     (kept,) = decisions.history(ledger, "0123456789ab")
-    assert (kept["version"], kept["action"], kept["amount"], kept["quantity"]) == (1, "approve", Decimal(154), Decimal(7))
+    assert (kept["version"], kept["action"], kept["amount"], kept["quantity"]) == (
+        1,
+        "approve",
+        Decimal(154),
+        Decimal(7),
+    )
     assert (kept["decided_by"], kept["decided_at"], kept["period_month"]) == ("ann", AT, date(2026, 11, 1))
     assert '"unit_price":"22.0000"' in kept["row"]
     assert '"explanation":"Acme Corp has 47 seats and pays for 40."' in kept["row"]
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "over_billed": ({"kind": "over_billed", "variance_amount": Decimal(-22)}, "credit note in the accounting system for now, or amend"),
+    "over_billed": (
+        {"kind": "over_billed", "variance_amount": Decimal(-22)},
+        "credit note in the accounting system for now, or amend",
+    ),
     "no_usage": ({"kind": "no_usage"}, "credit note"),
     "unmapped_company": ({"kind": "unmapped_company", "client_id": None}, "map the company in company_mappings.csv"),
     "unmapped_sku": ({"kind": "unmapped_sku", "service_id": None}, "map the SKU in service_mappings.csv"),
@@ -72,7 +80,9 @@ def test_case_1_a_row_of_a_source_that_failed_cannot_be_approved(row: Row, choos
 
 
 def test_case_6_a_stale_row_needs_an_explicit_override(row: Row, choose: Choose) -> None:
-    assert "(last read 2026-11-23 06:00Z): fetch again, or approve with --accept-stale" in why(choose(row(source_state="stale")))
+    assert "(last read 2026-11-23 06:00Z): fetch again, or approve with --accept-stale" in why(
+        choose(row(source_state="stale"))
+    )
     assert choose(row(source_state="stale"), accept_stale=True).refused == []
 
 
@@ -95,7 +105,9 @@ def test_case_76_an_amount_of_nothing_is_not_billed_but_may_be_closed(row: Row, 
         ("snooze", {"until": date(2026, 11, 23)}, "is not after 2026-11-23"),
     ],
 )  # fmt: skip
-def test_a_decision_that_lacks_something_is_wrong_usage(row: Row, choose: Choose, action: str, changes: dict[str, Any], sentence: str) -> None:
+def test_a_decision_that_lacks_something_is_wrong_usage(
+    row: Row, choose: Choose, action: str, changes: dict[str, Any], sentence: str
+) -> None:
     with pytest.raises(BadInput, match=sentence):
         choose(row(), action, **changes)
 
@@ -137,22 +149,35 @@ def test_case_60_a_double_click_is_one_decision(row: Row, ledger: Ledger) -> Non
 
 
 def test_case_62_rows_that_changed_since_display_are_left_out_and_listed(row: Row, choose: Choose) -> None:
-    rows = [row("00000000000a"), row("00000000000b", seal="c" * 64, variance_amount=Decimal(176), variance_quantity=Decimal(8))]
+    rows = [
+        row("00000000000a"),
+        row("00000000000b", seal="c" * 64, variance_amount=Decimal(176), variance_quantity=Decimal(8)),
+    ]
     outcome = choose(rows, expected_seals={"00000000000a": "a" * 64, "00000000000b": "b" * 64})
     assert [d["discrepancy_id"] for d in outcome.applied] == ["00000000000a"]
     assert outcome.refused == [
-        ("00000000000b", "it changed since it was listed; now it is 8 units for 176 USD (seal cccccccc): look at it again.")
+        (
+            "00000000000b",
+            "it changed since it was listed; now it is 8 units for 176 USD (seal cccccccc): look at it again.",
+        )
     ]
 
 
 def test_several_rows_apply_what_is_valid(row: Row, choose: Choose) -> None:
-    outcome = choose([row("00000000000a"), row("00000000000b", kind="not_audited"), row("00000000000c"), row("00000000000a")])
+    outcome = choose(
+        [row("00000000000a"), row("00000000000b", kind="not_audited"), row("00000000000c"), row("00000000000a")]
+    )
     assert [d["discrepancy_id"] for d in outcome.applied] == ["00000000000a", "00000000000c"]
     assert [name for name, _ in outcome.refused] == ["00000000000b"]
 
 
 EVIDENCE = [
-    {"discrepancy_id": "0123456789ab", "vendor": "microsoft365", "record_id": f"user-{n}", "change": "added" if n > 3 else "kept"}
+    {
+        "discrepancy_id": "0123456789ab",
+        "vendor": "microsoft365",
+        "record_id": f"user-{n}",
+        "change": "added" if n > 3 else "kept",
+    }
     for n in range(1, 6)
 ]
 
@@ -160,7 +185,10 @@ EVIDENCE = [
 def test_case_63_exclude_names_the_new_records(row: Row, choose: Choose, ledger: Ledger) -> None:
     choose(row(), "exclude", until=LATER, evidence={"0123456789ab": EVIDENCE})
     (kept,) = decisions.history(ledger, "0123456789ab")
-    assert kept["records"] == '[{"record_id":"user-4","vendor":"microsoft365"},{"record_id":"user-5","vendor":"microsoft365"}]'
+    assert (
+        kept["records"]
+        == '[{"record_id":"user-4","vendor":"microsoft365"},{"record_id":"user-5","vendor":"microsoft365"}]'
+    )
 
 
 def test_exclude_takes_the_records_asked_for(row: Row, choose: Choose, ledger: Ledger) -> None:
@@ -178,7 +206,9 @@ def test_exclude_takes_the_records_asked_for(row: Row, choose: Choose, ledger: L
     ],
     ids=["unknown", "nothing new", "no evidence", "no client"],
 )
-def test_what_cannot_be_excluded(row: Row, choose: Choose, changes: dict[str, Any], records: list[str], evidence: Any, sentence: str) -> None:
+def test_what_cannot_be_excluded(
+    row: Row, choose: Choose, changes: dict[str, Any], records: list[str], evidence: Any, sentence: str
+) -> None:
     outcome = choose(row(**changes), "exclude", until=LATER, record_ids=records, evidence={"0123456789ab": evidence})
     assert sentence in why(outcome)
 
@@ -222,7 +252,16 @@ def invoiced(row: Row, choose: Choose, ledger: Ledger) -> Callable[..., None]:
             "invoice_id": "i1", "reference": "M202611-AAAAAAAAAAAA", "destination": "files", "client_id": "acme",
             "period_month": date(2026, 11, 1), "currency": "USD", "total_amount": Decimal(154),
         }  # fmt: skip
-        line = invoices.Line(decision["decision_id"], "0123456789ab", "m365_bp", "under_billed", Decimal(7), Decimal(22), Decimal(154), "x")
+        line = invoices.Line(
+            decision["decision_id"],
+            "0123456789ab",
+            "m365_bp",
+            "under_billed",
+            Decimal(7),
+            Decimal(22),
+            Decimal(154),
+            "x",
+        )
         invoices.add(ledger, intent, [line], payload="{}", customer_id="12", actor="morton", at=AT)
         for state in states:
             (invoice,) = invoices.current(ledger)
@@ -233,10 +272,17 @@ def invoiced(row: Row, choose: Choose, ledger: Ledger) -> Callable[..., None]:
 
 @pytest.mark.parametrize(
     ("states", "cause"),
-    [(("sending",), ""), (("sending", "uncertain"), ""), (("sending", "posted"), ""), (("sending", "parked"), "mismatch")],
+    [
+        (("sending",), ""),
+        (("sending", "uncertain"), ""),
+        (("sending", "posted"), ""),
+        (("sending", "parked"), "mismatch"),
+    ],
     ids=["sending", "uncertain", "posted", "parked"],
 )
-def test_what_was_sent_cannot_be_reopened(row: Row, choose: Choose, invoiced: Any, states: tuple[str, ...], cause: str) -> None:
+def test_what_was_sent_cannot_be_reopened(
+    row: Row, choose: Choose, invoiced: Any, states: tuple[str, ...], cause: str
+) -> None:
     invoiced(*states, cause=cause)
     assert "M202611-AAAAAAAAAAAA" in why(choose(row(), "reopen"))
     assert "M202611-AAAAAAAAAAAA" in why(choose(row(seal="b" * 64, status="void")))
@@ -244,10 +290,17 @@ def test_what_was_sent_cannot_be_reopened(row: Row, choose: Choose, invoiced: An
 
 @pytest.mark.parametrize(
     ("states", "cause"),
-    [((), ""), (("sending", "refused"), ""), (("parked",), "bound amount_per_run 1"), (("sending", "parked"), "closed_period")],
+    [
+        ((), ""),
+        (("sending", "refused"), ""),
+        (("parked",), "bound amount_per_run 1"),
+        (("sending", "parked"), "closed_period"),
+    ],
     ids=["planned", "refused", "bound", "closed period"],
 )
-def test_what_was_not_sent_can_be_reopened(row: Row, choose: Choose, invoiced: Any, states: tuple[str, ...], cause: str) -> None:
+def test_what_was_not_sent_can_be_reopened(
+    row: Row, choose: Choose, invoiced: Any, states: tuple[str, ...], cause: str
+) -> None:
     invoiced(*states, cause=cause)
     assert choose(row(), "reopen").refused == []
 
@@ -290,10 +343,16 @@ def test_two_steps_of_one_number_cannot_both_be_taken(ledger: Ledger, invoiced: 
 
 def test_a_failed_transaction_leaves_nothing_behind(ledger: Ledger, row: Row, choose: Choose) -> None:
     choose(row())
-    with pytest.raises(RuntimeError), write(ledger, actor="a", at=AT + timedelta(hours=1)) as writer:
-        writer.insert(tables.invoices, {
-            "invoice_id": "i", "reference": "r", "destination": "d", "client_id": "c", "period_month": date(2026, 11, 1),
-            "currency": "USD", "total_amount": Decimal(1), "created_at": AT,
-        })  # fmt: skip
-        raise RuntimeError
+    intent = {
+        "invoice_id": "i", "reference": "r", "destination": "d", "client_id": "c", "period_month": date(2026, 11, 1),
+        "currency": "USD", "total_amount": Decimal(1), "created_at": AT,
+    }  # fmt: skip
+
+    def fail() -> None:
+        with write(ledger, actor="a", at=AT + timedelta(hours=1)) as writer:
+            writer.insert(tables.invoices, intent)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert (verify(ledger).problem, verify(ledger).row_count) == (None, 1)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
@@ -100,6 +101,17 @@ def test_who_holds_it_may_take_it_again_and_keeps_the_name(book):
         with held(book, "inner", wait_seconds=0):
             pass
         assert json.loads((book.data / "warehouse.owner.json").read_text())["owner"] == "reconcile"
+
+
+def test_another_thread_of_the_same_process_waits_its_turn(book):
+    def other():
+        with held(book, "other", wait_seconds=0.1):
+            pass
+
+    with held(book, "reconcile"), ThreadPoolExecutor(1) as pool, pytest.raises(WarehouseBusy, match="'reconcile'"):
+        pool.submit(other).result()
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(other).result()
 
 
 def fail_halfway(book):

@@ -14,7 +14,7 @@ from morton_pipeline.vendors.ninjaone import Device
 from morton_pipeline.warehouse import diff, journal, layout, tables
 from morton_pipeline.warehouse.load import load
 from morton_pipeline.warehouse.lock import connect
-from morton_pipeline.warehouse.scopes import longest_pause_minutes
+from morton_pipeline.warehouse.scopes import allowed_age_minutes, longest_pause_minutes
 
 AT = datetime(2026, 11, 23, 6, tzinfo=UTC)
 
@@ -119,6 +119,10 @@ def test_a_vendor_page_cannot_take_a_name_the_warehouse_uses():
 )
 def test_the_longest_pause_of_a_schedule(cron, minutes):
     assert longest_pause_minutes(cron, 2026) == minutes
+
+
+def test_a_scope_of_a_vendor_nobody_reads_any_more_has_no_allowed_age():
+    assert allowed_age_minutes(("old", "forgotten_vendor", "devices", ""), None, AT) is None
 
 
 def test_scopes_are_what_is_connected_and_what_once_was(book, extraction, users, devices, query):

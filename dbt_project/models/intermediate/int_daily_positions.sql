@@ -59,7 +59,7 @@ ended as (
         service_id,
         effective_to,
         unit_price,
-        row_number() over (partition by client_id, service_id order by effective_to desc) as place
+        lead(effective_to) over (partition by client_id, service_id order by effective_to) as next_ended_on
     from {{ ref('int_contract_versions') }}
     where effective_to < cast('9999-12-31' as date)
 ),
@@ -72,16 +72,14 @@ observed as (
         coalesce(
             contracted.unit_price,
             case
-                when ended.effective_to <= contracted.quantity_on
-                    and {{ dbt.datediff('ended.effective_to', 'contracted.quantity_on', 'day') }} < 366
+                when {{ dbt.datediff('ended.effective_to', 'contracted.quantity_on', 'day') }} < 366
                     then ended.unit_price
             end,
             services.list_price
         ) as price,
         contracted.unit_price is null
         and not coalesce(
-            ended.effective_to <= contracted.quantity_on
-            and {{ dbt.datediff('ended.effective_to', 'contracted.quantity_on', 'day') }} < 366,
+            {{ dbt.datediff('ended.effective_to', 'contracted.quantity_on', 'day') }} < 366,
             false
         ) as is_list_price
     from contracted
@@ -102,7 +100,8 @@ observed as (
         on
             ended.client_id = contracted.client_id
             and ended.service_id = contracted.service_id
-            and ended.place = 1
+            and ended.effective_to <= contracted.quantity_on
+            and (ended.next_ended_on is null or ended.next_ended_on > contracted.quantity_on)
 ),
 
 compared as (

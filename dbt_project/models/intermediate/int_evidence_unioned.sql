@@ -5,7 +5,7 @@ usage as (
     select
         findings.discrepancy_id,
         findings.vendor as count_vendor,
-        findings.included_quantity,
+        case when findings.billing_model = 'included' then findings.included_quantity end as included_quantity,
         findings.measured_on,
         findings.has_agreed_set,
         spells.*,
@@ -38,7 +38,7 @@ merged as (
         max(case when is_agreed then standing end) as standing_agreed,
         max(case when is_now then standing_reason end) as standing_reason,
         max(case when is_now then service_pattern_key end) as service_pattern_key,
-        min(spell_from) as first_seen_on,
+        min(stood_from) as first_seen_on,
         max(case when spell_to > measured_on then measured_on else {{ plus_days(-1, 'spell_to') }} end) as last_seen_on
     from usage
     group by discrepancy_id, count_vendor, included_quantity, measured_on, has_agreed_set, vendor, connection_id, record_path
@@ -100,10 +100,10 @@ unmapped as (
         spells.record_name,
         'unmapped' as bucket,
         spells.standing_reason as bucket_reason,
-        spells.spell_from as first_seen_on,
+        spells.stood_from as first_seen_on,
         findings.measured_on as last_seen_on,
         coalesce(spells.service_pattern_key, '') as service_pattern_key,
-        case when spells.spell_from >= findings.period_month then 'added' else 'kept' end as change
+        case when spells.stood_from >= findings.period_month then 'added' else 'kept' end as change
     from {{ ref('int_findings_unioned') }} as findings
     inner join {{ ref('int_spells') }} as spells
         on

@@ -4,7 +4,8 @@ with
 evidence as (
     select
         discrepancy_id,
-        {{ sha256(dbt.listagg("record_path || '>' || bucket || '>' || bucket_identity || '>' || service_pattern_key", "';'", "order by record_path")) }} as evidence_hash,
+        -- What another tool lists is shown for comparison; no approval stands on it.
+        {{ sha256(dbt.listagg("case when bucket <> 'coverage_only' then record_path || '>' || bucket || '>' || bucket_identity || '>' || service_pattern_key end", "';'", "order by record_path")) }} as evidence_hash,
         sum(case when change = 'added' then 1 else 0 end) as added_count,
         sum(case when change = 'removed' then 1 else 0 end) as removed_count
     from (
@@ -88,9 +89,12 @@ select
                 else ''
             end
             || ': ' || {{ say_quantity('abs(variance_quantity)') }}
-            || case when variance_quantity > 0 then ' not billed' else ' billed too many' end || ' at '
-            || {{ say_money('price', 'currency') }} || ' is ' || {{ say_money('abs(variance_amount)', 'currency') }}
-            || ' a month, since ' || cast(began_on as {{ dbt.type_string() }})
+            || case when variance_quantity > 0 then ' not billed' else ' billed too many' end
+            || case
+                when price is null then ', for which there is no price'
+                else ' at ' || {{ say_money('price', 'currency') }} || ' is ' || {{ say_money('abs(variance_amount)', 'currency') }} || ' a month'
+            end
+            || ', since ' || cast(began_on as {{ dbt.type_string() }})
             || case
                 when added_count + removed_count = 0 then ''
                 else ' (' || cast(added_count as {{ dbt.type_string() }}) || ' added, ' || cast(removed_count as {{ dbt.type_string() }}) || ' removed)'

@@ -32,7 +32,7 @@ mismatches as (
     select
         period_month, client_id, client_name, service_id, service_name, 'invoice_mismatch' as kind, 'quickbooks_online' as vendor,
         client_id as client_subject, service_id as service_subject,
-        cast(null as decimal(18, 4)) as observed_quantity, contracted_quantity, variance_quantity, price, currency, variance_amount,
+        observed_quantity, contracted_quantity, variance_quantity, price, currency, variance_amount,
         variance_amount as accumulated_amount, variance_amount as unlapsed_amount,
         period_month as began_on, source_state, source_as_of_at, false as is_late_measured, contract_text,
         cast(null as {{ dbt.type_string() }}) as billing_model,

@@ -3,7 +3,7 @@ select
     scopes.client_id,
     scopes.service_id,
     scopes.vendor,
-    min(days.complete_on) as first_observed_on
+    min(case when days.complete_on > scopes.effective_from then days.complete_on else scopes.effective_from end) as first_observed_on
 from {{ ref('int_client_scopes') }} as scopes
 inner join {{ ref('int_complete_days') }} as days
     on

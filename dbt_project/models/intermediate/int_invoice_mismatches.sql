@@ -40,6 +40,7 @@ compared as (
         clients.client_name,
         clients.currency,
         services.service_name,
+        positions.observed_quantity,
         case when accounting.is_fresh then 'known' else 'stale' end as source_state,
         accounting.source_as_of_at,
         cast(
@@ -58,6 +59,11 @@ compared as (
     cross join accounting
     left join client_months
         on client_months.client_id = periods.client_id and client_months.period_month = periods.period_month
+    left join {{ ref('int_daily_positions') }} as positions
+        on
+            positions.client_id = contracts.client_id
+            and positions.service_id = contracts.service_id
+            and positions.quantity_on = periods.last_on
     left join invoiced
         on
             invoiced.client_id = contracts.client_id

@@ -10,7 +10,7 @@ standing as (
         coalesce(contracts.count_vendor, services.count_vendor) as count_vendor,
         row_number() over (
             partition by spells.client_id, spells.service_id, spells.vendor, spells.standing
-            order by spells.spell_from, spells.record_path
+            order by spells.stood_from, spells.record_path
         ) as place,
         rows_decided.status
     from {{ ref('int_spells') }} as spells
@@ -47,7 +47,7 @@ select
     sku_name,
     mark,
     unit_count,
-    spell_from as first_seen_on,
+    stood_from as first_seen_on,
     case
         when standing <> 'counted' then standing
         when count_vendor <> vendor then 'coverage_only'

@@ -56,63 +56,87 @@ excluded as (
     group by pieces.record_path, pieces.start_on, pieces.piece_from, pieces.piece_to
 ),
 
-mapped_endpoints as (
-    select distinct vendor, endpoint from {{ ref('int_patterns') }} where purpose = 'service'
-),
-
 cut as (
     select
         records.*,
         excluded.exclusion_id,
-        mapped_endpoints.vendor is not null as is_endpoint_mapped,
         coalesce(excluded.piece_from, records.start_on) as spell_from,
         coalesce(excluded.piece_to, records.end_on) as spell_to
     from {{ ref('int_records_classified') }} as records
     left join excluded
         on excluded.record_path = records.record_path and excluded.start_on = records.start_on
-    left join mapped_endpoints
-        on mapped_endpoints.vendor = records.vendor and mapped_endpoints.endpoint = records.endpoint
+),
+
+stood as (
+    select
+        cut.vendor,
+        cut.endpoint,
+        cut.record_path,
+        cut.connection_id,
+        cut.tenant_id,
+        cut.company_id,
+        cut.client_id,
+        cut.service_id,
+        cut.service_pattern_key,
+        cut.record_id,
+        cut.record_name,
+        cut.person_key,
+        cut.sku,
+        cut.sku_name,
+        cut.mark,
+        cut.unit_count,
+        cut.exclusion_id,
+        cut.spell_from,
+        cut.spell_to,
+        cut.is_current and cut.spell_from <= coalesce(clients.today_on, today.today_on)
+        and cut.spell_to > coalesce(clients.today_on, today.today_on) as is_current,
+        case
+            when cut.rule_name is not null then 'excluded'
+            when not cut.is_primary and cut.service_id is null then 'coverage_only'
+            when cut.client_id is null then 'unmapped'
+            when cut.client_status = 'internal' then 'internal'
+            when cut.exclusion_id is not null then 'excluded'
+            when cut.service_id is null then 'unmapped'
+            else 'counted'
+        end as standing,
+        case
+            when cut.rule_name is not null then cut.rule_name
+            when not cut.is_primary and cut.service_id is null then 'bought, shown for comparison'
+            when cut.client_id is null then 'company is mapped to no client'
+            when cut.client_status = 'internal' then 'our own company'
+            when cut.exclusion_id is not null then 'exclusion ' || cut.exclusion_id
+            when cut.service_id is null then cut.sku || ' is mapped to no service'
+        end as standing_reason
+    from cut
+    left join {{ ref('int_clients') }} as clients on clients.client_id = cut.client_id
+    cross join (select {{ local_date('as_of_at', "'UTC'") }} as today_on from {{ ref('stg_morton__clock') }}) as today
+),
+
+-- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything.
+turned as (
+    select
+        *,
+        case
+            when lag(spell_to) over (partition by vendor, record_path order by spell_from) = spell_from
+                and lag(standing) over (partition by vendor, record_path order by spell_from) = standing
+                and lag(coalesce(client_id, '')) over (partition by vendor, record_path order by spell_from) = coalesce(client_id, '')
+                and lag(coalesce(service_id, '')) over (partition by vendor, record_path order by spell_from) = coalesce(service_id, '')
+                then 0
+            else 1
+        end as is_turn
+    from stood
+),
+
+stretched as (
+    select
+        *,
+        sum(is_turn) over (
+            partition by vendor, record_path order by spell_from rows between unbounded preceding and current row
+        ) as stretch
+    from turned
 )
 
 select
-    cut.vendor,
-    cut.endpoint,
-    cut.record_path,
-    cut.connection_id,
-    cut.tenant_id,
-    cut.company_id,
-    cut.client_id,
-    cut.service_id,
-    cut.service_pattern_key,
-    cut.record_id,
-    cut.record_name,
-    cut.person_key,
-    cut.sku,
-    cut.sku_name,
-    cut.mark,
-    cut.unit_count,
-    cut.exclusion_id,
-    cut.spell_from,
-    cut.spell_to,
-    cut.is_current and cut.spell_from <= coalesce(clients.today_on, today.today_on)
-    and cut.spell_to > coalesce(clients.today_on, today.today_on) as is_current,
-    case
-        when cut.rule_name is not null then 'excluded'
-        when not cut.is_primary and not cut.is_endpoint_mapped then 'coverage_only'
-        when cut.client_id is null then 'unmapped'
-        when cut.client_status = 'internal' then 'internal'
-        when cut.exclusion_id is not null then 'excluded'
-        when cut.service_id is null then 'unmapped'
-        else 'counted'
-    end as standing,
-    case
-        when cut.rule_name is not null then cut.rule_name
-        when not cut.is_primary and not cut.is_endpoint_mapped then 'bought, shown for comparison'
-        when cut.client_id is null then 'company is mapped to no client'
-        when cut.client_status = 'internal' then 'our own company'
-        when cut.exclusion_id is not null then 'exclusion ' || cut.exclusion_id
-        when cut.service_id is null then cut.sku || ' is mapped to no service'
-    end as standing_reason
-from cut
-left join {{ ref('int_clients') }} as clients on clients.client_id = cut.client_id
-cross join (select {{ local_date('as_of_at', "'UTC'") }} as today_on from {{ ref('stg_morton__clock') }}) as today
+    *,
+    min(spell_from) over (partition by vendor, record_path, stretch) as stood_from
+from stretched

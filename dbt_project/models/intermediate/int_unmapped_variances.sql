@@ -16,7 +16,7 @@ records as (
     left join {{ ref('int_services') }} as guessed
         on spells.service_id is null and lower(guessed.service_name) = lower(spells.sku_name)
     left join {{ ref('int_calendar') }} as calendar
-        on calendar.calendar_on = {{ plus_days(-1, 'spells.spell_from') }}
+        on calendar.calendar_on = {{ plus_days(-1, 'spells.stood_from') }}
     where spells.standing = 'unmapped' and spells.is_current
 ),
 
@@ -46,7 +46,7 @@ select
     cast(case when min(subjects.list_price) = max(subjects.list_price) then max(subjects.list_price) end as decimal(18, 4)) as price,
     {{ round_money('sum(subjects.unit_count * subjects.list_price)', 'money.main_currency') }} as variance_amount,
     {{ round_money('sum(subjects.unit_count * subjects.list_price * (subjects.months_now - coalesce(subjects.months_before, 0)))', 'money.main_currency') }} as accumulated_amount,
-    min(subjects.spell_from) as began_on,
+    min(subjects.stood_from) as began_on,
     min(states.last_complete_at) as source_as_of_at,
     case
         when min(case when states.state in ('known', 'zero') then 1 else 0 end) = 1 then 'known'
@@ -57,8 +57,12 @@ from subjects
 cross join {{ ref('int_money') }} as money
 left join {{ ref('int_companies_unioned') }} as companies
     on companies.connection_id = subjects.connection_id and companies.company_id = subjects.company_id
-left join {{ ref('company_mappings') }} as mappings
-    on mappings.connection_id = subjects.connection_id and lower(mappings.company_id) = subjects.company_id
+left join (
+    select connection_id, lower(company_id) as company_id, max(company_name) as company_name
+    from {{ ref('company_mappings') }}
+    group by connection_id, lower(company_id)
+) as mappings
+    on mappings.connection_id = subjects.connection_id and mappings.company_id = subjects.company_id
 left join {{ ref('int_scope_states') }} as states
     on
         states.connection_id = subjects.connection_id

@@ -53,6 +53,7 @@ varied as (
         measured.*,
         clients.client_name,
         clients.today_on,
+        {{ local_date('measured.source_as_of_at', 'clients.time_zone') }} as last_read_on,
         case when measured.is_list_price then money.main_currency else clients.currency end as currency,
         services.service_name,
         services.unit,
@@ -75,7 +76,10 @@ select
         else 'over_billed'
     end as kind,
     {{ round_money('varied.variance_quantity * varied.price', 'varied.currency') }} as variance_amount,
-    varied.accumulated_amount - coalesce(lost.accumulated_amount, 0) as unlapsed_amount
+    case
+        when varied.recoverable_from > varied.measured_on then 0
+        else varied.accumulated_amount - coalesce(lost.accumulated_amount, 0)
+    end as unlapsed_amount
 from varied
 left join {{ ref('int_daily_positions') }} as lost
     on
@@ -86,4 +90,4 @@ left join {{ ref('int_daily_positions') }} as lost
         and lost.quantity_on < varied.measured_on
 where
     -- What began after the last good reading was not seen by anybody: it is not a finding yet.
-    varied.source_state = 'known' or varied.began_on <= cast(varied.source_as_of_at as date)
+    varied.source_state = 'known' or varied.began_on <= varied.last_read_on

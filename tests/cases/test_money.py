@@ -1,0 +1,41 @@
+"""Cases 68-69: currencies are kept apart, and money is rounded once, to its currency's own digits."""
+
+from decimal import Decimal
+
+import pytest
+
+from tests.cases.scenario import Mart, Scenario
+
+
+def given_clients_of_several_currencies(msp: Scenario) -> None:
+    for client, currency, price in (("yen", "JPY", "1234.5"), ("dinar", "KWD", "1.0005"), ("cents", "USD", "0.3350"), ("euro", "EUR", "10")):
+        msp.client(client, currency=currency)
+        msp.devices(client, 3)
+        msp.contract(client, "workstation", 2 if client != "cents" else 0, price)
+    msp.client("refunded", currency="USD")
+    msp.devices("refunded", 1)
+    msp.contract("refunded", "workstation", 2, "0.1250")
+    msp.client("euro-uncovered", currency="EUR")
+    msp.devices("euro-uncovered", 2)
+    msp.client("euro-mixed", currency="EUR")
+    msp.devices("euro-mixed", 3)
+    msp.devices("euro-mixed", 1, nodeClass="WINDOWS_SERVER")
+    msp.contract("euro-mixed", "workstation", 2, "10")
+
+
+@pytest.mark.parametrize(
+    ("client", "amount"),
+    [("yen", "1235"), ("dinar", "1.001"), ("cents", "1.01"), ("refunded", "-0.13")],
+    ids=["yen_have_no_cents", "dinars_have_three_digits", "half_a_cent_goes_up", "and_down_for_a_refund"],
+)
+def test_case_69_money_is_rounded_once_half_up_to_its_own_digits(mart: Mart, client: str, amount: str) -> None:
+    assert mart.row(client)["variance_amount"] == Decimal(amount)
+
+
+def test_case_68_a_list_price_is_in_the_main_currency_of_the_book(mart: Mart) -> None:
+    assert (mart.row("euro")["currency"], mart.row("euro-uncovered")["currency"]) == ("EUR", "USD")
+
+
+def test_case_68_currencies_are_never_added_up(mart: Mart) -> None:
+    found = mart.ask("select currency, under_billed_amount from marts.client_leakage where client_id = 'euro-mixed' order by currency")
+    assert found == [{"currency": "EUR", "under_billed_amount": 10}, {"currency": "USD", "under_billed_amount": 120}]

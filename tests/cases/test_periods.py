@@ -1,0 +1,87 @@
+"""Cases 49-51 and 56: which month a record and an invoice line belong to."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.cases.scenario import Mart, Scenario
+
+HALF_PAST_ELEVEN_IN_NEW_YORK = datetime(2026, 11, 1, 3, 30, tzinfo=UTC)
+"""On 31 October by summer time, some hours before the clocks go back."""
+HALF_PAST_MIDNIGHT_IN_AUCKLAND = datetime(2026, 10, 31, 11, 30, tzinfo=UTC)
+"""On 1 November by summer time."""
+
+
+def given_clients_around_the_world(msp: Scenario) -> None:
+    for client, zone, appears_at in (
+        ("new-york", "America/New_York", HALF_PAST_ELEVEN_IN_NEW_YORK),
+        ("greenwich", "UTC", HALF_PAST_ELEVEN_IN_NEW_YORK),
+        ("auckland", "Pacific/Auckland", HALF_PAST_MIDNIGHT_IN_AUCKLAND),
+        ("greenwich-too", "", HALF_PAST_MIDNIGHT_IN_AUCKLAND),
+    ):
+        msp.client(client, time_zone=zone)
+        msp.devices(client, 3)
+        msp.devices(client, 1, since=appears_at)
+        msp.contract(client, "workstation", 3, "10")
+
+
+def given_an_outage_over_the_end_of_a_month(msp: Scenario) -> None:
+    msp.client("measured-late")
+    msp.licences("measured-late", 5)
+    msp.licences("measured-late", 1, since=date(2026, 10, 25))
+    msp.contract("measured-late", "seat", 5, "20")
+    msp.fail("m365", "measured-late", since=date(2026, 10, 20), until=date(2026, 11, 5))
+
+
+def given_invoices_made_by_hand(msp: Scenario) -> None:
+    msp.client("invoiced", accounting_customer_id="qb-invoiced")
+    msp.devices("invoiced", 10)
+    msp.contract("invoiced", "workstation", 10, "31", effective_from="2026-10-01")
+    msp.invoice("invoiced", "2026-11-02", ("workstation", 8, "31", "2026-10-15"), ("workstation", 10, "31", ""))
+    msp.client("not-invoiced-yet", accounting_customer_id="qb-not-invoiced-yet")
+    msp.devices("not-invoiced-yet", 10)
+    msp.contract("not-invoiced-yet", "workstation", 10, "31", effective_from="2026-11-01")
+
+
+@pytest.mark.parametrize(
+    ("client", "months"),
+    [
+        ("new-york", {"2026-10": date(2026, 10, 31), "2026-11": date(2026, 10, 31)}),
+        ("greenwich", {"2026-11": date(2026, 11, 1)}),
+        ("auckland", {"2026-11": date(2026, 11, 1)}),
+        ("greenwich-too", {"2026-10": date(2026, 10, 31), "2026-11": date(2026, 10, 31)}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_case_49_a_month_ends_where_the_client_is(mart: Mart, client: str, months: dict[str, date]) -> None:
+    found = {f"{r['period_month']:%Y-%m}": r["began_on"] for r in mart.rows(client, month=None)}
+    assert found == months
+
+
+def test_case_50_a_month_nobody_measured_at_its_end_is_measured_late_and_says_so(mart: Mart) -> None:
+    row = mart.row("measured-late", month="2026-10")
+    assert (row["observed_quantity"], row["variance_amount"], row["source_state"]) == (6, 20, "known")
+    assert row["source_as_of_at"] == datetime(2026, 11, 5, 12)
+    assert "Measured late, on 2026-11-05" in row["explanation"]
+    assert "Measured late" not in mart.row("measured-late")["explanation"]
+
+
+def test_case_51_an_invoice_line_belongs_to_the_month_of_its_service(mart: Mart) -> None:
+    row = mart.row("invoiced", month="2026-10")
+    assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("invoice_mismatch", 2, 62)
+    assert (row["contracted_quantity"], row["invoiced_quantity"]) == (10, 8)
+    assert mart.rows("invoiced") == []
+
+
+def test_case_52_an_open_month_without_an_invoice_yet_is_no_mismatch(mart: Mart) -> None:
+    assert mart.rows("not-invoiced-yet", month=None) == []
+
+
+def test_case_56_the_days_of_a_month_add_up_to_the_month(mart: Mart) -> None:
+    sql = """
+        select sum(variance_quantity / extract(day from last_day(quantity_on))) as months from marts.daily_quantities
+        where client_id = 'invoiced' and quantity_on between '2026-10-01' and '2026-10-31' and contracted_quantity = 10
+    """
+    assert mart.ask(sql) == [{"months": 0}]
+    days = mart.ask("select count(*) as days from marts.daily_quantities where client_id = 'invoiced' and month(quantity_on) = 10")
+    assert days == [{"days": 31}]

@@ -1,0 +1,78 @@
+"""Case 57: an approval stands on what was seen; when that changes it is void, and nothing else makes it so."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.cases.scenario import Mart, Scenario
+
+LATER_DAY = datetime(2026, 11, 21, 11, tzinfo=UTC)
+CHANGED = ("other-records", "other-version", "other-price", "other-mapping", "now-excluded", "one-more")
+UNCHANGED = ("as-before", "gone-silent", "renamed", "better-covered")
+
+
+def given_rows_that_are_approved(msp: Scenario) -> None:
+    for client in (*CHANGED, *UNCHANGED):
+        msp.client(client)
+        is_covered = client == "better-covered"
+        ids = msp.devices(client, 2, nodeClass="MAC" if is_covered else "WINDOWS_WORKSTATION")
+        ids += msp.devices(client, 2, since=date(2026, 11, 11), nodeClass="MAC" if is_covered else "WINDOWS_WORKSTATION")
+        contract_id = msp.contract(client, "care" if is_covered else "workstation", 2, "10")
+        msp.approve(client)
+        match client:
+            case "other-records":
+                msp.remove(ids[:1], LATER_DAY)
+                msp.devices(client, 1, since=LATER_DAY)
+            case "other-version":
+                msp.edit("contracts", contract_id, effective_to="2027-01-01")
+            case "other-price":
+                msp.edit("contracts", contract_id, unit_price="11")
+            case "other-mapping":
+                msp.edit("company_mappings", client, effective_from="2026-01-01")
+            case "now-excluded":
+                msp.additions.append(("exclusions", {"exclusion_id": "late", "client_id": client, "record_id": ids[3], "reason": "loan"}))
+            case "one-more":
+                msp.devices(client, 1, since=LATER_DAY)
+            case "gone-silent":
+                # Two weeks without contact are full between the two marts.
+                msp.change(ids, date(2026, 11, 11), lastContact=str(int(datetime(2026, 11, 7, tzinfo=UTC).timestamp())))
+            case "renamed":
+                msp.change(ids, LATER_DAY, displayName="New name")
+                msp.edit("contracts", contract_id, note="spoke to the client")
+            case "better-covered":
+                msp.agents(client, 1, since=LATER_DAY, platform="darwin")
+
+
+def given_an_approved_row_whose_source_fails(msp: Scenario) -> None:
+    msp.client("source-lost")
+    msp.licences("source-lost", 3)
+    msp.contract("source-lost", "seat", 2, "20")
+    msp.approve("source-lost")
+    msp.fail("m365", "source-lost", since=LATER_DAY)
+
+
+@pytest.mark.parametrize("client", [*CHANGED, "source-lost"])
+def test_case_57_an_approval_is_void_when_what_it_stood_on_changes(mart: Mart, after: Mart, client: str) -> None:
+    before, now = mart.row(client), after.row(client)
+    assert before["discrepancy_id"] == now["discrepancy_id"]
+    assert before["seal"] != now["seal"]
+    assert (before["status"], now["status"], now["decided_by"]) == ("open", "void", "Fay")
+
+
+@pytest.mark.parametrize("client", UNCHANGED)
+def test_case_57_an_approval_stands_while_nothing_it_stood_on_changes(mart: Mart, after: Mart, client: str) -> None:
+    before, now = mart.row(client), after.row(client)
+    assert before["seal"] == now["seal"]
+    assert now["status"] == "approved"
+
+
+def test_case_30_another_device_for_the_one_removed_shows_though_the_count_is_equal(mart: Mart, after: Mart) -> None:
+    before, now = mart.row("other-records"), after.row("other-records")
+    assert before["observed_quantity"] == now["observed_quantity"] == 4
+    changes = [e["change"] for e in after.evidence(now)]
+    assert sorted(changes) == ["added", "added", "added", "kept", "removed"]
+
+
+def test_case_31_the_mark_of_a_silent_device_is_in_the_evidence(mart: Mart, after: Mart) -> None:
+    marks = [{e["bucket_reason"] for e in m.evidence(m.row("gone-silent"))} for m in (mart, after)]
+    assert marks == [{""}, {"silent since 2026-11-07"}]

@@ -1,0 +1,284 @@
+"""Every way a seed can be wrong is named by file, row, column and fix; what is merely optional may be missing."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from morton_pipeline.book import Book
+from morton_pipeline.errors import BadInput
+from morton_pipeline.seeds import SEEDS, check, read, write_checked
+
+CONNECTIONS = """
+connections:
+  - id: ninjaone
+    vendor: ninjaone
+    secrets: {client_id: N, client_secret: N}
+  - id: huntress
+    vendor: huntress
+    secrets: {api_key: H, api_secret: H}
+"""
+
+GOOD: dict[str, list[dict[str, str]]] = {
+    "clients": [
+        {"client_id": "acme", "client_name": "Acme, Inc.", "status": "active", "currency": "USD"},
+        {"client_id": "globex", "client_name": "Globex", "status": "active", "currency": "EUR"},
+    ],
+    "services": [{"service_id": "rmm", "service_name": "Managed device", "category": "rmm", "unit": "device", "list_price": "40"}],
+    "contracts": [
+        {"contract_id": "c1", "client_id": "acme", "service_id": "rmm", "quantity": "40", "unit_price": "35", "billing_model": "per_unit"}
+    ],
+    "company_mappings": [{"connection_id": "ninjaone", "company_id": "7", "client_id": "acme"}],
+    "service_mappings": [
+        {"vendor": "ninjaone", "endpoint": "devices", "field": "node_class", "pattern": "*WORKSTATION", "service_id": "rmm", "priority": "10"}
+    ],
+    "exclusions": [{"exclusion_id": "x1", "client_id": "acme", "record_id": "9", "reason": "lab"}],
+}  # fmt: skip
+
+Write = Callable[..., Book]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    """A book whose seeds are right."""
+    (tmp_path / "connections.yaml").write_text(CONNECTIONS, "utf-8")
+    (tmp_path / "seeds").mkdir()
+    made = Book(tmp_path)
+    for name in GOOD:
+        _write(made, name, GOOD[name])
+    return made
+
+
+def _write(book: Book, name: str, rows: list[dict[str, str]]) -> None:
+    with (book.seeds / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [c.name for c in SEEDS[name]], restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _problems(book: Book) -> list[str]:
+    return [str(problem) for problem in check(book)]
+
+
+def test_seeds_that_are_right_have_no_problems(book: Book) -> None:
+    assert _problems(book) == []
+
+
+CELLS = {
+    "a_required_cell_is_empty": ("clients", "client_name", "", "is empty; it is required"),
+    "an_unknown_status": ("clients", "status", "actve", "'actve' is not one of active, offboarded, internal (did you mean 'active'?)"),
+    "a_currency_in_small_letters": ("clients", "currency", "usd", "'usd' is not a currency code such as USD"),
+    "an_unknown_time_zone": ("clients", "time_zone", "EST5", "'EST5' is not a time zone; an example is America/New_York"),
+    "days_that_are_not_whole": ("clients", "back_bill_days", "9.5", "'9.5' is not a whole number"),
+    "an_unknown_unit": ("services", "unit", "seats", "'seats' is not one of user, licence, device, agent, mailbox, gigabyte, hour, other"),
+    "an_unknown_category": ("services", "category", "rm", "'rm' is not one of"),
+    "a_price_with_a_comma": ("services", "list_price", "2,50", "'2,50' is not a number; write digits with a point, such as 40 or 2.50"),
+    "a_price_that_is_no_number": ("contracts", "unit_price", "NaN", "'NaN' must be zero or more"),
+    "a_negative_quantity": ("contracts", "quantity", "-1", "'-1' must be zero or more"),
+    "five_decimals": ("contracts", "unit_price", "1.00001", "'1.00001' has more than four decimals"),
+    "a_date_written_another_way": ("contracts", "effective_from", "11/30/2026", "'11/30/2026' is not a date; write it as 2026-11-30"),
+    "a_date_that_does_not_exist": ("contracts", "effective_from", "2026-02-30", "'2026-02-30' is not a date; write it as 2026-11-30"),
+    "a_tiered_price": ("contracts", "billing_model", "tiered", "'tiered' is not supported yet; supported: per_unit, minimum, included, flat"),
+    "block_hours": ("contracts", "billing_model", "block_hours", "'block_hours' is not supported yet"),
+    "an_unknown_model": ("contracts", "billing_model", "per_seat", "'per_seat' is not one of"),
+    "the_peak_of_the_month": ("contracts", "count_basis", "peak", "'peak' is not supported yet; supported: period_end"),
+    "the_average_of_the_month": ("contracts", "count_basis", "average", "'average' is not supported yet"),
+    "every_day_of_the_month": ("contracts", "count_basis", "daily", "'daily' is not supported yet"),
+    "an_unknown_vendor_that_counts": ("contracts", "count_vendor", "ninjone", "'ninjone' is not a vendor (did you mean 'ninjaone'?)"),
+    "an_unknown_client": ("contracts", "client_id", "acmee", "'acmee' is not in clients.csv (did you mean 'acme'?)"),
+    "an_unknown_service": ("contracts", "service_id", "rrm", "'rrm' is not in services.csv (did you mean 'rmm'?)"),
+    "a_company_of_an_unknown_client": ("company_mappings", "client_id", "globx", "'globx' is not in clients.csv (did you mean 'globex'?)"),
+    "an_unknown_connection": ("company_mappings", "connection_id", "ninjone", "'ninjone' is not in connections.yaml (did you mean 'ninjaone'?)"),
+    "an_unknown_vendor": ("service_mappings", "vendor", "huntres", "'huntres' is not a vendor (did you mean 'huntress'?)"),
+    "an_unknown_endpoint": ("service_mappings", "endpoint", "device", "'device' is not an endpoint of ninjaone (did you mean 'devices'?)"),
+    "an_endpoint_nobody_counts": ("service_mappings", "endpoint", "organizations", "the records of organizations are not counted; countable at ninjaone: devices"),
+    "an_unknown_field": ("service_mappings", "field", "nodeClass", "'nodeClass' is not a column of ninjaone devices (did you mean 'node_class'?)"),
+    "a_priority_that_is_no_number": ("service_mappings", "priority", "first", "'first' is not a whole number"),
+    "a_mapping_to_an_unknown_service": ("service_mappings", "service_id", "edr", "'edr' is not in services.csv"),
+    "an_exclusion_without_a_reason": ("exclusions", "reason", "", "is empty; it is required"),
+    "an_exclusion_by_number": ("exclusions", "max_quantity", "7", "exclusions by number are not supported yet; name the records or a pattern"),
+    "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so is name_pattern; name a record or a pattern"),
+    "an_exclusion_for_an_unknown_client": ("exclusions", "client_id", "acm", "'acm' is not in clients.csv (did you mean 'acme'?)"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "column", "value", "said"), CELLS.values(), ids=CELLS)
+def test_a_wrong_cell_is_named_by_file_row_column_and_fix(book: Book, name: str, column: str, value: str, said: str) -> None:
+    first, *others = GOOD[name]
+    _write(book, name, [{**first, column: value}, *others])
+    assert any(problem.startswith(f"{name}.csv row 2, {column}: {said}") for problem in _problems(book)), _problems(book)
+
+
+@pytest.mark.parametrize(("model", "column"), [("minimum", "minimum_quantity"), ("included", "included_quantity")])
+def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, model: str, column: str) -> None:
+    _write(book, "contracts", [{**GOOD["contracts"][0], "billing_model": model}])
+    assert _problems(book) == [f"contracts.csv row 2, {column}: is empty; the model {model} needs it"]
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "said"),
+    [
+        ("price_tiers", {"contract_id": "c1", "from_quantity": "1", "unit_price": "3"}, "tiered prices are not supported yet; remove the rows"),
+        ("bundles", {"bundle_service_id": "rmm", "component_service_id": "rmm"}, "bundles are not supported yet; remove the rows"),
+        ("sku_includes", {"vendor": "microsoft365", "sku": "SPB", "included_sku": "MDB"}, "SKUs that include others are not supported yet"),
+    ],
+    ids=["price_tiers", "bundles", "sku_includes"],
+)  # fmt: skip
+def test_what_is_not_supported_yet_is_refused_and_not_ignored(book: Book, name: str, row: dict[str, str], said: str) -> None:
+    _write(book, name, [])
+    assert _problems(book) == []
+    _write(book, name, [row])
+    assert _problems(book)[0].startswith(f"{name}.csv row 2: {said}")
+
+
+@pytest.mark.parametrize("name", ["clients", "services", "contracts", "exclusions"])
+def test_an_id_that_stands_there_twice_names_both_rows(book: Book, name: str) -> None:
+    _write(book, name, [*GOOD[name], {**GOOD[name][0], "effective_from": "2030-01-01"} if name == "contracts" else GOOD[name][0]])
+    row = len(GOOD[name]) + 2
+    assert any(p.startswith(f"{name}.csv row {row}, ") and "stands in row 2 already; give this row its own" in p for p in _problems(book))
+
+
+OVERLAPS = {
+    "contracts": {"contract_id": "c2"},
+    "company_mappings": {"client_id": "globex"},
+}
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_versions_that_overlap_name_both_rows(book: Book, name: str) -> None:
+    first = {**GOOD[name][0], "effective_to": "2026-11-02"}
+    _write(book, name, [first, {**first, **OVERLAPS[name], "effective_from": "2026-11-01", "effective_to": ""}])
+    (problem,) = _problems(book)
+    assert problem.startswith(f"{name}.csv row 3, effective_from: overlaps row 2 for ")
+
+
+@pytest.mark.parametrize("name", OVERLAPS)
+def test_a_version_may_begin_on_the_day_the_other_ends(book: Book, name: str) -> None:
+    first = {**GOOD[name][0], "effective_to": "2026-11-01"}
+    _write(book, name, [first, {**first, **OVERLAPS[name], "effective_from": "2026-11-01", "effective_to": ""}])
+    assert _problems(book) == []
+
+
+def test_case_55_a_version_that_ends_before_it_begins_is_refused(book: Book) -> None:
+    _write(book, "contracts", [{**GOOD["contracts"][0], "effective_from": "2026-11-01", "effective_to": "2026-11-01"}])
+    assert _problems(book) == [
+        "contracts.csv row 2, effective_to: 2026-11-01 is not after effective_from 2026-11-01; it is the first day that no longer counts"
+    ]
+
+
+def test_case_42_two_contracts_in_force_on_a_day_are_refused(book: Book) -> None:
+    _write(book, "contracts", [GOOD["contracts"][0], {**GOOD["contracts"][0], "contract_id": "c2"}])
+    assert _problems(book) == [
+        "contracts.csv row 3, effective_from: overlaps row 2 for acme and rmm; "
+        "exactly one contract version may be in force per client, service and day"
+    ]
+
+
+def test_case_32_a_service_two_vendors_could_count_must_name_one(book: Book) -> None:
+    agents = {"vendor": "Huntress", "endpoint": "agents", "field": "platform", "pattern": "*", "service_id": "rmm"}
+    _write(book, "service_mappings", [*GOOD["service_mappings"], agents])
+    assert _problems(book) == [
+        "services.csv row 2, count_vendor: is empty, and huntress and ninjaone could all count rmm; name the one that is billed"
+    ]
+    _write(book, "services", [{**GOOD["services"][0], "count_vendor": "NinjaOne"}])
+    assert _problems(book) == []
+
+
+def test_case_22_a_service_is_counted_from_bought_or_assigned_and_not_from_both(book: Book) -> None:
+    licence = {"vendor": "microsoft365", "endpoint": "user_licenses", "field": "sku_part_number", "pattern": "SPB", "service_id": "rmm"}
+    _write(book, "service_mappings", [licence, {**licence, "endpoint": "subscribed_skus"}])
+    assert _problems(book) == [
+        "service_mappings.csv row 3, endpoint: rmm would be counted from subscribed_skus and user_licenses of microsoft365; choose one"
+    ]
+
+
+HEADERS = {
+    "a_column_is_missing": ("client_id,client_name,status\n", "clients.csv row 1, currency: the column is missing from the header"),
+    "a_column_is_misspelt": ("client_id,client_nam,status,currency\n", "clients.csv row 1, client_nam: is not a column of this file (did you mean 'client_name'?)"),
+    "a_column_stands_there_twice": ("client_id,client_id,status,currency\n", "clients.csv row 1, client_id: the column stands in the header twice"),
+    "the_file_is_empty": ("", "clients.csv row 1, client_id: the column is missing from the header"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "said"), HEADERS.values(), ids=HEADERS)
+def test_a_wrong_header_is_named_by_its_column(book: Book, text: str, said: str) -> None:
+    (book.seeds / "clients.csv").write_text(text, "utf-8")
+    assert any(problem.startswith(said) for problem in _problems(book)), _problems(book)
+
+
+def test_a_cell_with_a_comma_must_be_quoted(book: Book) -> None:
+    header = ",".join(c.name for c in SEEDS["clients"])
+    (book.seeds / "clients.csv").write_text(f"{header}\nacme,Acme, Inc.,active,USD,,,\n", "utf-8")
+    assert "clients.csv row 2: has 8 cells, the header has 7; quote cells that hold commas" in _problems(book)
+
+
+def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
+    header = ",".join(c.name for c in SEEDS["clients"])
+    text = f'{header}\n\n"acme","Acme\nInc.",active,USD,,,\nglobex,Globex,gone,EUR,,,\n'
+    (book.seeds / "clients.csv").write_text(text, "utf-8")
+    (problem,) = _problems(book)
+    assert problem.startswith("clients.csv row 5, status: 'gone' is not one of")
+
+
+@pytest.mark.parametrize("text", ['acme,"Acme,active,USD,,,\n', 'acme,"Acme"Inc,active,USD,,,\n'], ids=["an_open_quote", "text_after_a_quote"])
+def test_text_that_is_no_csv_is_named_by_its_row(book: Book, text: str) -> None:
+    header = ",".join(c.name for c in SEEDS["clients"])
+    (book.seeds / "clients.csv").write_text(f"{header}\n{text}", "utf-8")
+    assert any(p.startswith("clients.csv row ") and "is not valid CSV" in p for p in _problems(book))
+
+
+def test_a_file_of_another_encoding_names_the_row(book: Book) -> None:
+    header = ",".join(c.name for c in SEEDS["clients"])
+    (book.seeds / "clients.csv").write_bytes(f"{header}\nacme,Caf\xe9,active,USD,,,\n".encode("latin-1"))
+    assert _problems(book) == ["clients.csv row 2: is not UTF-8 text; save the file as CSV UTF-8"]
+
+
+def test_what_a_spreadsheet_writes_is_read(book: Book, tmp_path: Path) -> None:
+    """A byte order mark, quotes, Windows line ends, blank lines, columns in another order, words in capitals."""
+    text = '"client_name","client_id","currency","status","time_zone","back_bill_days","accounting_customer_id"\r\n'
+    text += '"Acme, ""the"" Inc."," acme ","USD","Active","","",""\r\n,,,,,,\r\n"Globex","globex","EUR","INTERNAL","","",""\r\n'
+    (book.seeds / "clients.csv").write_text("\ufeff" + text, "utf-8", newline="")
+    assert _problems(book) == []
+    assert read(book, "clients")[0] == {
+        "client_name": 'Acme, "the" Inc.', "client_id": "acme", "currency": "USD", "status": "Active",
+        "time_zone": "", "back_bill_days": "", "accounting_customer_id": "",
+    }  # fmt: skip
+    write_checked(book, tmp_path / "target")
+    assert (tmp_path / "target/clients.csv").read_text("utf-8") == (
+        "client_id,client_name,status,currency,time_zone,back_bill_days,accounting_customer_id\n"
+        'acme,"Acme, ""the"" Inc.",active,USD,,,\nglobex,Globex,internal,EUR,,,\n'
+    )
+
+
+@pytest.mark.parametrize("name", ["price_tiers", "bundles", "sku_includes", "exclusions"])
+def test_an_optional_file_may_be_missing_and_is_written_empty(book: Book, tmp_path: Path, name: str) -> None:
+    (book.seeds / f"{name}.csv").unlink(missing_ok=True)
+    write_checked(book, tmp_path / "target")
+    assert (tmp_path / f"target/{name}.csv").read_text("utf-8") == ",".join(c.name for c in SEEDS[name]) + "\n"
+    assert read(book, name) == []
+
+
+@pytest.mark.parametrize("name", ["clients", "services", "contracts", "company_mappings", "service_mappings"])
+def test_a_required_file_that_is_missing_says_what_its_header_is(book: Book, name: str) -> None:
+    (book.seeds / f"{name}.csv").unlink()
+    assert _problems(book) == [f"{name}.csv: the file is missing; its header is {','.join(c.name for c in SEEDS[name])}"]
+
+
+def test_nothing_is_written_when_anything_is_wrong(book: Book, tmp_path: Path) -> None:
+    _write(book, "clients", [*GOOD["clients"], *({"client_id": f"n{n}", "status": "active", "currency": "USD"} for n in range(22))])
+    with pytest.raises(BadInput, match="nothing was built") as raised:
+        write_checked(book, tmp_path / "target")
+    assert not (tmp_path / "target").exists()
+    said = str(raised.value)
+    assert said.count("client_name: is empty; it is required") == 20
+    assert said.endswith("… and 2 more: `morton seeds check` lists all.")
+
+
+def test_every_problem_is_found_in_one_pass(book: Book) -> None:
+    _write(book, "clients", [{**GOOD["clients"][0], "currency": "$"}, GOOD["clients"][1]])
+    _write(book, "services", [{**GOOD["services"][0], "unit": "?"}])
+    _write(book, "contracts", [{**GOOD["contracts"][0], "quantity": "many"}])
+    assert [p.split(":")[0] for p in _problems(book)] == [
+        "clients.csv row 2, currency", "services.csv row 2, unit", "contracts.csv row 2, quantity",
+    ]  # fmt: skip
