@@ -11,10 +11,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help: ## list these routines
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(READY) ## a whole MSP from stand-in vendors to sealed discrepancies, in a few minutes
+demo: $(READY) ## a generated MSP: 90 days from stand-in vendors, then the list of what leaks
 	@$(BIN)/morton demo
 
-serve: $(READY) ## the review page and Dagster on the demo's book
+serve: $(READY) ## the Dagster UI, its daemon and the schedules on the demo's book
 	@$(BIN)/morton --book demo serve
 
 test: $(READY) ## every test; says what was skipped and why

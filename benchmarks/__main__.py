@@ -12,7 +12,9 @@ def main() -> int:
     """Run them in the order they were named; exit 1 if one of them found a wrong result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"one or more of {', '.join(BENCHMARKS)} (all)")
-    parser.add_argument("--records", type=int, default=1_000_000, help="how many records to poll and reconcile (1000000)")
+    parser.add_argument(
+        "--records", type=int, default=1_000_000, help="how many records to poll and reconcile (1000000)"
+    )
     chosen = parser.parse_args()
     if unknown := sorted(set(chosen.names) - set(BENCHMARKS)):
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")

@@ -98,6 +98,7 @@ where billable <> contracted
 order by client_id, service_id
 """
 
+
 def in_duckdb(root: Path) -> pd.DataFrame:
     """Answer with one query over the warehouse's own current records and the seeds."""
     with duckdb.connect() as con:
@@ -105,7 +106,9 @@ def in_duckdb(root: Path) -> pd.DataFrame:
         for seed in ("services", "contracts", "company_mappings", "service_mappings", "exclusions"):
             text = (root / "seeds" / f"{seed}.csv").open("rb").readline().decode().strip().split(",")
             typed = [f"'{n}': '{_kind(n)}'" for n in text]
-            con.execute(f"create temp table {seed} as from read_csv('{root / 'seeds' / f'{seed}.csv'}', types={{{', '.join(typed)}}})")
+            con.execute(
+                f"create temp table {seed} as from read_csv('{root / 'seeds' / f'{seed}.csv'}', types={{{', '.join(typed)}}})"
+            )
         return con.sql(QUERY).df()
 
 
@@ -149,7 +152,10 @@ def _mapped(exported: Path, seeds: dict[str, pd.DataFrame]) -> pd.DataFrame:
     records = records.merge(seeds["company_mappings"][["connection_id", "company_id", "client_id"]])
     # Which SKU is which service is decided once per SKU, as one would.
     skus = records[["vendor", "sku"]].drop_duplicates().merge(seeds["service_mappings"], on="vendor")
-    fits = [pd.Series([s]).str.fullmatch(translate(p), case=False).iloc[0] for s, p in zip(skus["sku"], skus["pattern"], strict=True)]
+    fits = [
+        pd.Series([s]).str.fullmatch(translate(p), case=False).iloc[0]
+        for s, p in zip(skus["sku"], skus["pattern"], strict=True)
+    ]
     return records.merge(skus.loc[fits, ["vendor", "sku", "service_id"]], on=["vendor", "sku"])
 
 
@@ -176,11 +182,17 @@ def _counted(records: pd.DataFrame, services: pd.DataFrame) -> pd.DataFrame:
 
 def _priced(rows: pd.DataFrame) -> pd.DataFrame:
     """Money in whole cents: the book's prices have no smaller part, so integers are exact."""
-    number = {c: pd.to_numeric(rows[c]).fillna(0).astype("int64") for c in ("observed", "quantity", "minimum_quantity", "included_quantity")}
+    number = {
+        c: pd.to_numeric(rows[c]).fillna(0).astype("int64")
+        for c in ("observed", "quantity", "minimum_quantity", "included_quantity")
+    }
     price = (pd.to_numeric(rows["unit_price"].fillna(rows["list_price"])) * 100).round().astype("int64")
     billable = np.select(
         [rows["billing_model"].eq("minimum").fillna(False), rows["billing_model"].eq("included").fillna(False)],
-        [np.maximum(number["observed"], number["minimum_quantity"]), np.maximum(number["observed"] - number["included_quantity"], 0)],
+        [
+            np.maximum(number["observed"], number["minimum_quantity"]),
+            np.maximum(number["observed"] - number["included_quantity"], 0),
+        ],
         number["observed"],
     )
     variance = billable - number["quantity"]

@@ -46,8 +46,8 @@ MAPPINGS = (
 Frames = dict[str, pd.DataFrame]
 
 
-def make_book(root: Path, clients: int) -> Book:
-    """Write connections and seeds of a book with that many clients; none gives an empty book."""
+def make_book(root: Path, clients: int, frames: Frames | None = None) -> Book:
+    """Write connections and seeds of a book with that many clients who have these records; none gives an empty book."""
     root.mkdir(parents=True)
     tenants = "".join(f"\n      - {{id: tenant-{n}, name: Client {n}}}" for n in range(clients)) or " [{id: tenant-0}]"
     (root / "connections.yaml").write_text(
@@ -67,21 +67,21 @@ connections:
         "utf-8",
     )
     (root / "seeds").mkdir()
-    for name, rows in _seeds(clients).items():
+    for name, rows in _seeds(clients, _held(frames) if frames else {}).items():
         header = [c.name for c in seeds.SEEDS[name]]
         frame = pd.DataFrame(rows, columns=header[: len(rows[0])] if rows else header)
         frame.reindex(columns=header).to_csv(root / "seeds" / f"{name}.csv", index=False)
     return open_book(root)
 
 
-def _seeds(clients: int) -> dict[str, list[tuple[object, ...]]]:
+def _seeds(clients: int, held: dict[tuple[str, str], int]) -> dict[str, list[tuple[object, ...]]]:
     dice = np.random.default_rng(11)
-    names = [f"client-{n:04d}" for n in range(clients)]
+    names = [f"client-{n:04d}" for n in range(1, clients + 1)]
     contracts = [
         (f"{client}-{service}", client, service, quantity, price, model, minimum, included)
         for client in names
         for service, _, _, _, price, _ in SERVICES
-        for quantity, model, minimum, included in [_terms(dice, service, clients)]
+        for quantity, model, minimum, included in [_terms(dice, held.get((client.removeprefix("client-").lstrip("0"), service), 0))]
         if dice.random() < 0.9
     ]
     # A client in a hundred has no mapping at Huntress: its agents belong to nobody, its contract is not audited.
@@ -105,12 +105,31 @@ def _seeds(clients: int) -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def _terms(dice: np.random.Generator, service: str, clients: int) -> tuple[int, str, object, object]:
-    """Draw what a contract charges for; most are near what the client has, for that is what an MSP's contracts are."""
-    typical = {"workstation": 175, "server": 42, "edr": 100, "m365_bp": 67, "m365_e": 60}[service]
-    quantity = max(0, int(dice.normal(typical, typical**0.5)))
-    model = dice.choice(["per_unit", "minimum", "included"], p=[0.8, 0.1, 0.1])
-    return quantity, str(model), quantity if model == "minimum" else "", 5 if model == "included" else ""
+def _terms(dice: np.random.Generator, has: int) -> tuple[int, str, object, object]:
+    """Draw what a contract charges for: with seven in ten what the client has, with the others more often less."""
+    model = str(dice.choice(["per_unit", "minimum", "included"], p=[0.8, 0.1, 0.1]))
+    quantity = max(0, has - 5) if model == "included" else has
+    if dice.random() < 0.3:
+        quantity = max(0, quantity + int(dice.integers(-10, 4)))
+    return quantity, model, quantity if model == "minimum" else "", 5 if model == "included" else ""
+
+
+def _held(frames: Frames) -> dict[tuple[str, str], int]:
+    """Count roughly what every client has of every service, as whoever wrote the contracts did."""
+    devices, licenses = frames["devices"], frames["user_licenses"]
+    devices = devices[devices["approval_status"] == "APPROVED"]
+    is_server, is_computer = devices["node_class"].str.endswith("_SERVER"), devices["node_class"].isin(["WINDOWS_WORKSTATION", "MAC"])
+    licenses = licenses[licenses["user_purpose"] == "user"]
+    is_premium, sku = licenses["sku_part_number"].isin(["SPB", "O365_BUSINESS_PREMIUM"]), licenses["sku_part_number"]
+    tenants = licenses["tenant_id"].str.removeprefix("tenant-").astype(int) + 1
+    counted = {
+        "workstation": devices[is_computer].groupby("organization_id").size(),
+        "server": devices[is_server].groupby("organization_id").size(),
+        "edr": frames["agents"].groupby("organization_id").size(),
+        "m365_bp": licenses[is_premium].groupby(tenants)["user_id"].nunique(),
+        "m365_e": licenses[sku.str.startswith("SPE_")].groupby(tenants).size(),
+    }
+    return {(str(company), service): int(n) for service, by in counted.items() for company, n in by.items()}
 
 
 def make_frames(records: int, clients: int) -> Frames:
@@ -182,11 +201,15 @@ def load(book: Book, frames: Frames, at: datetime) -> None:
         attempts.append(_attempt("m365", "microsoft365", "user_licenses", str(tenant), at, rows))
     for loaded in load_validated(book, attempts):
         if loaded.status != "complete":
-            raise SystemExit(f"The benchmark's own records were not taken: {loaded.extraction_id} {loaded.status}: {loaded.reason}")
+            raise SystemExit(
+                f"The benchmark's own records were not taken: {loaded.extraction_id} {loaded.status}: {loaded.reason}"
+            )
 
 
 def _attempt(connection: str, vendor: str, endpoint: str, tenant: str, at: datetime, rows: pd.DataFrame) -> Attempt:
-    none = pd.DataFrame({name: pd.Series(dtype="string") for name in ("record_key", "column_name", "check_name", "value")})
+    none = pd.DataFrame(
+        {name: pd.Series(dtype="string") for name in ("record_key", "column_name", "check_name", "value")}
+    )
     return Attempt(connection, vendor, endpoint, tenant, "", at, Validated(rows.reset_index(drop=True), none, 0))
 
 

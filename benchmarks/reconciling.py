@@ -61,8 +61,8 @@ def run(records: int) -> bool:
 
 def prepare(root: Path, records: int) -> None:
     """Make the book and load it twice: everything when it was first read, and what has changed since."""
-    book = msp.make_book(root, msp.CLIENTS)
     frames = msp.make_frames(records, msp.CLIENTS)
+    book = msp.make_book(root, msp.CLIENTS, frames)
     msp.load(book, frames, AT - FIRST_READ)
     msp.change(frames)
     msp.load(book, frames, AT - timedelta(hours=1))

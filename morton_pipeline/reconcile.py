@@ -124,10 +124,9 @@ def dbt_environment(book: Book) -> dict[str, str]:
 
 
 def build(book: Book, select: Sequence[str] = ()) -> None:
-    """Run `dbt build` in a process of its own, so that no connection outlives it."""
-    command = [str(Path(sys.executable).with_name("dbt")), "--quiet", "build", "--exclude-resource-type", "unit_test"]
-    if select:
-        command += ["--select", *select]
+    """Run dbt in a process of its own, so that no connection outlives it: models and tests, or only the models named."""
+    dbt = [str(Path(sys.executable).with_name("dbt")), "--quiet"]
+    command = [*dbt, "run", "--select", *select] if select else [*dbt, "build", "--exclude-resource-type", "unit_test"]
     project = project_dir(book)
     done = subprocess.run(
         [*command, "--project-dir", str(project), "--profiles-dir", str(project)],

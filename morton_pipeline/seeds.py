@@ -268,7 +268,6 @@ class _Check:
         )
 
     def _mappings(self) -> None:
-        from morton_pipeline.extract.records import columns
         from morton_pipeline.vendors import VENDORS
 
         connections = {c.id for c in self.book.connections}
@@ -295,7 +294,7 @@ class _Check:
                 message = f"the records of {endpoint} are not counted; countable at {vendor.name}: {names}"
                 self._add("service_mappings", line, "endpoint", message)
                 continue
-            fields = [c.name for c in columns(endpoints[endpoint].record) if c.sql_type == "varchar"]
+            fields = mappable_fields(vendor.name, endpoint)
             if field not in fields:
                 place = f"{vendor.name} {endpoint}{_guess(field, fields)}"
                 message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
@@ -363,6 +362,15 @@ COUNTABLE = (
     ("microsoft365", "subscribed_skus"),
 )
 """The endpoints whose records can be counted: the list in `dbt_project/macros/countable.sql`, which a test compares."""
+
+
+def mappable_fields(vendor: str, endpoint: str) -> list[str]:
+    """Return the columns a service mapping may look at: text that names a thing, and no instant."""
+    from morton_pipeline.extract.records import columns
+    from morton_pipeline.vendors import VENDORS
+
+    declared = columns(VENDORS[vendor].endpoint(endpoint).record)
+    return [c.name for c in declared if c.sql_type == "varchar" and not c.name.endswith("_at")]
 
 
 def _guess(word: str, known: Iterable[str]) -> str:

@@ -23,9 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]
 AS_OF = datetime(2026, 11, 22, 4, 30, tzinfo=UTC)
 
 
-def morton(
-    book: Path, *arguments: str, expect: int = 0, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def morton(book: Path, *arguments: str, expect: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
     clean = {k: v for k, v in os.environ.items() if k not in ("MORTON_NOW", "MORTON_BOOK")}
     done = subprocess.run(
         [sys.executable, "-m", "morton_pipeline.cli", "--book", str(book), *arguments],
@@ -68,7 +66,9 @@ def test_the_list_is_the_planted_truth_and_nothing_else(demo: Path) -> None:
     assert len(readings) == 90
     expected = {_planted(d) for d in truth.expected(world, as_of=AS_OF, extractions=readings)}
     found = {_found(row) for row in listed(demo, "discrepancies", "--all")}
-    assert found == expected, f"missing: {sorted(map(str, expected - found))}\nnot planted: {sorted(map(str, found - expected))}"
+    assert found == expected, (
+        f"missing: {sorted(map(str, expected - found))}\nnot planted: {sorted(map(str, found - expected))}"
+    )
 
 
 def _planted(d: truth.Discrepancy) -> tuple[Any, ...]:
@@ -93,7 +93,9 @@ def test_the_leaks_began_on_the_day_they_were_planted(demo: Path) -> None:
     planted = {(d.kind, d.client_id, d.service_id): d.began_on
                for d in truth.expected(world, as_of=AS_OF, extractions=readings)
                if d.began_on and d.kind in ("under_billed", "over_billed", "no_contract", "no_usage")}  # fmt: skip
-    found = {(r["kind"], r["client_id"], r["service_id"]): r["began_on"] for r in listed(demo, "discrepancies", "--all")}
+    found = {
+        (r["kind"], r["client_id"], r["service_id"]): r["began_on"] for r in listed(demo, "discrepancies", "--all")
+    }
     assert planted, "the world plants leaks with dates"
     assert {key: found.get(key) for key in planted} == {key: day.isoformat() for key, day in planted.items()}
 
@@ -168,7 +170,9 @@ def test_case_1_stopping_microsoft_makes_its_rows_stale_and_leaves_everything_el
     after = {r["discrepancy_id"]: r for r in listed(book, "discrepancies", "--all")}
     assert set(after) == set(before), "an outage neither hides a row nor makes one"
     assert {k: r["variance_amount"] for k, r in after.items()} == {k: r["variance_amount"] for k, r in before.items()}
-    states = {k: r["source_state"] for k, r in after.items() if "Microsoft" in r["explanation"] and r["kind"] != "not_audited"}
+    states = {
+        k: r["source_state"] for k, r in after.items() if "Microsoft" in r["explanation"] and r["kind"] != "not_audited"
+    }
     assert states
     assert set(states.values()) == {"stale"}
     assert {r["source_state"] for k, r in after.items() if "NinjaOne counts" in r["explanation"]} <= {"known", "zero"}
@@ -186,7 +190,9 @@ def test_case_62_a_line_of_an_exported_list_that_changed_since_is_refused_and_li
     row = _two_of_one_client(book)[0]
     _edit_contract(book, row, lambda quantity: quantity - 1)
     morton(book, "reconcile")
-    done = morton(book, "decide", "approve", "--from", str(book / "list.xlsx"), "--reason", "month end", "--as", "dana", expect=1)
+    done = morton(
+        book, "decide", "approve", "--from", str(book / "list.xlsx"), "--reason", "month end", "--as", "dana", expect=1
+    )
     refused = [line for line in done.stdout.splitlines() if "refused" in line]
     assert any(row["discrepancy_id"] in line for line in refused)
     statuses = {r["discrepancy_id"]: r["status"] for r in listed(book, "discrepancies", "--kind", "under_billed")}

@@ -104,10 +104,14 @@ CELLS = {
 
 
 @pytest.mark.parametrize(("name", "column", "value", "said"), CELLS.values(), ids=CELLS)
-def test_a_wrong_cell_is_named_by_file_row_column_and_fix(book: Book, name: str, column: str, value: str, said: str) -> None:
+def test_a_wrong_cell_is_named_by_file_row_column_and_fix(
+    book: Book, name: str, column: str, value: str, said: str
+) -> None:
     first, *others = GOOD[name]
     _write(book, name, [{**first, column: value}, *others])
-    assert any(problem.startswith(f"{name}.csv row 2, {column}: {said}") for problem in _problems(book)), _problems(book)
+    assert any(problem.startswith(f"{name}.csv row 2, {column}: {said}") for problem in _problems(book)), _problems(
+        book
+    )
 
 
 @pytest.mark.parametrize(("model", "column"), [("minimum", "minimum_quantity"), ("included", "included_quantity")])
@@ -125,7 +129,9 @@ def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, mod
     ],
     ids=["price_tiers", "bundles", "sku_includes"],
 )  # fmt: skip
-def test_what_is_not_supported_yet_is_refused_and_not_ignored(book: Book, name: str, row: dict[str, str], said: str) -> None:
+def test_what_is_not_supported_yet_is_refused_and_not_ignored(
+    book: Book, name: str, row: dict[str, str], said: str
+) -> None:
     _write(book, name, [])
     assert _problems(book) == []
     _write(book, name, [row])
@@ -134,9 +140,16 @@ def test_what_is_not_supported_yet_is_refused_and_not_ignored(book: Book, name: 
 
 @pytest.mark.parametrize("name", ["clients", "services", "contracts", "exclusions"])
 def test_an_id_that_stands_there_twice_names_both_rows(book: Book, name: str) -> None:
-    _write(book, name, [*GOOD[name], {**GOOD[name][0], "effective_from": "2030-01-01"} if name == "contracts" else GOOD[name][0]])
+    _write(
+        book,
+        name,
+        [*GOOD[name], {**GOOD[name][0], "effective_from": "2030-01-01"} if name == "contracts" else GOOD[name][0]],
+    )
     row = len(GOOD[name]) + 2
-    assert any(p.startswith(f"{name}.csv row {row}, ") and "stands in row 2 already; give this row its own" in p for p in _problems(book))
+    assert any(
+        p.startswith(f"{name}.csv row {row}, ") and "stands in row 2 already; give this row its own" in p
+        for p in _problems(book)
+    )
 
 
 OVERLAPS = {
@@ -186,7 +199,13 @@ def test_case_32_a_service_two_vendors_could_count_must_name_one(book: Book) -> 
 
 
 def test_case_22_a_service_is_counted_from_bought_or_assigned_and_not_from_both(book: Book) -> None:
-    licence = {"vendor": "microsoft365", "endpoint": "user_licenses", "field": "sku_part_number", "pattern": "SPB", "service_id": "rmm"}
+    licence = {
+        "vendor": "microsoft365",
+        "endpoint": "user_licenses",
+        "field": "sku_part_number",
+        "pattern": "SPB",
+        "service_id": "rmm",
+    }
     _write(book, "service_mappings", [licence, {**licence, "endpoint": "subscribed_skus"}])
     assert _problems(book) == [
         "service_mappings.csv row 3, endpoint: rmm would be counted from subscribed_skus and user_licenses of microsoft365; choose one"
@@ -221,7 +240,11 @@ def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
     assert problem.startswith("clients.csv row 5, status: 'gone' is not one of")
 
 
-@pytest.mark.parametrize("text", ['acme,"Acme,active,USD,,,\n', 'acme,"Acme"Inc,active,USD,,,\n'], ids=["an_open_quote", "text_after_a_quote"])
+@pytest.mark.parametrize(
+    "text",
+    ['acme,"Acme,active,USD,,,\n', 'acme,"Acme"Inc,active,USD,,,\n'],
+    ids=["an_open_quote", "text_after_a_quote"],
+)
 def test_text_that_is_no_csv_is_named_by_its_row(book: Book, text: str) -> None:
     header = ",".join(c.name for c in SEEDS["clients"])
     (book.seeds / "clients.csv").write_text(f"{header}\n{text}", "utf-8")
@@ -262,11 +285,17 @@ def test_an_optional_file_may_be_missing_and_is_written_empty(book: Book, tmp_pa
 @pytest.mark.parametrize("name", ["clients", "services", "contracts", "company_mappings", "service_mappings"])
 def test_a_required_file_that_is_missing_says_what_its_header_is(book: Book, name: str) -> None:
     (book.seeds / f"{name}.csv").unlink()
-    assert _problems(book) == [f"{name}.csv: the file is missing; its header is {','.join(c.name for c in SEEDS[name])}"]
+    assert _problems(book) == [
+        f"{name}.csv: the file is missing; its header is {','.join(c.name for c in SEEDS[name])}"
+    ]
 
 
 def test_nothing_is_written_when_anything_is_wrong(book: Book, tmp_path: Path) -> None:
-    _write(book, "clients", [*GOOD["clients"], *({"client_id": f"n{n}", "status": "active", "currency": "USD"} for n in range(22))])
+    _write(
+        book,
+        "clients",
+        [*GOOD["clients"], *({"client_id": f"n{n}", "status": "active", "currency": "USD"} for n in range(22))],
+    )
     with pytest.raises(BadInput, match="nothing was built") as raised:
         write_checked(book, tmp_path / "target")
     assert not (tmp_path / "target").exists()

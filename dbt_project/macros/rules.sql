@@ -46,3 +46,10 @@
 {% macro plus_days(days, on_date) -%}
     cast({{ dbt.dateadd('day', days, on_date) }} as date)
 {%- endmacro %}
+
+{# Does a record come through a connection, and a tenant of it, that connections.yaml still names? #}
+{% macro is_connected() -%}
+    connection_id || '|' || tenant_id in (
+        select connection_id || '|' || tenant_id from {{ ref('stg_morton__scopes') }} where is_connected
+    )
+{%- endmacro %}

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_records_bucketed'}}}) }}
 -- A failing row is a source whose records do not add up: what is listed there is not what the buckets hold.
 with
 
@@ -10,7 +11,7 @@ listed as (
         tenant_id,
         record_key
     from {{ ref('stg_' ~ e.vendor ~ '__' ~ e.endpoint) }}
-    where valid_to is null
+    where valid_to is null and {{ is_connected() }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

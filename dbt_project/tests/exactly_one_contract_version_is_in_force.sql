@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_contract_versions'}}}) }}
 -- A failing row is a client and service with two contract versions in force on the same day.
 select
     earlier.client_id,

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'discrepancies'}}}) }}
 -- A failing row is a discrepancy whose records do not add up to the quantity it claims to have observed.
 with
 

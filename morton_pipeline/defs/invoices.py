@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from morton_pipeline import accounting
+from morton_pipeline import accounting, reconcile
 from morton_pipeline.accounting import Draft
 from morton_pipeline.book import Book
 from morton_pipeline.clock import now, wall
@@ -107,6 +107,9 @@ def invoices(context: dg.AssetExecutionContext, book: BookResource) -> Iterator[
             )
         ],
     )
+    # What was sent is recorded by now; showing it in the mart comes after, and may fail on its own.
+    if sent:
+        reconcile.refresh_decisions(opened, now())
 
 
 post_invoices = dg.define_asset_job(

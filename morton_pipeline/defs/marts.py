@@ -59,9 +59,9 @@ def project(folder: Path = PROJECT / "dbt_project") -> DbtProject:
     return found
 
 
-def dbt_resource(found: DbtProject) -> DbtCliResource:
+def dbt_resource(folder: DbtProject | Path) -> DbtCliResource:
     """Return the command line of the dbt that stands beside this Python: the PATH may lead to another, or to none."""
-    return DbtCliResource(project_dir=found, dbt_executable=str(Path(sys.executable).with_name("dbt")))
+    return DbtCliResource(project_dir=folder if isinstance(folder, DbtProject) else str(folder), dbt_executable=str(Path(sys.executable).with_name("dbt")))
 
 
 def _is_stale(found: DbtProject) -> bool:
@@ -88,13 +88,15 @@ def build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
 
     @dbt_assets(manifest=dbt_project.manifest_path, project=dbt_project, name="marts", pool="warehouse",
                 dagster_dbt_translator=Translator())  # fmt: skip
-    def build(context: dg.AssetExecutionContext, book: BookResource, dbt: DbtCliResource) -> Iterator[Any]:
+    def build(context: dg.AssetExecutionContext, book: BookResource) -> Iterator[Any]:
         opened = book.open()
         owner = f"dagster run {context.run.run_id[:8]}"
         with lock.held(opened, owner, WAIT_SECONDS), environment(reconcile.dbt_environment(opened)):
             reconcile.before_build(opened, now())
+            dbt = dbt_resource(reconcile.project_dir(opened))
             # One folder, not dagster-dbt's new one per run: an hourly build would fill the disk with manifests.
-            command = dbt.cli(BUILD, context=context.op_execution_context, target_path=opened.data / "dbt")
+            target = Path(os.environ["DBT_TARGET_PATH"])
+            command = dbt.cli(BUILD, context=context.op_execution_context, target_path=target)
             yield from command.stream()
             reconcile.after_build(opened)
 
@@ -108,6 +110,5 @@ def mart(name: str) -> dg.AssetKey:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The dbt assets and the command they run."""
-    found = project()
-    return dg.Definitions(assets=[build_assets(found)], resources={"dbt": dbt_resource(found)})
+    """The dbt assets."""
+    return dg.Definitions(assets=[build_assets(project())])

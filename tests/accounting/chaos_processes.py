@@ -17,7 +17,7 @@ from decimal import Decimal
 CLIENTS = 60
 ROWS = 3000
 BATCH = 25
-CALLS = 250_000
+CALLS = 200_000
 """Function calls a child may live for: several invoices' worth."""
 SETTLED = ("posted", "refused", "parked")
 INACTIVE = "3"

@@ -1,6 +1,6 @@
 """One MSP, two marts: every `given_…` of the collected modules adds its clients, and the book is built once for all.
 
-The stories are told in `tests.cases.scenario`'s words. The first mart is built at NOW; then somebody approves, the
+The stories are told in `tests.cases.scenario`'s words. The first mart is built at NOW; then somebody decides, the
 tools change, analysts edit the seeds, and the second is built at LATER. Tests only look.
 """
 
@@ -52,10 +52,12 @@ def _build(root: Path, msp: Scenario) -> None:
     msp.read_tools(book, FIRST.replace(year=2000), NOW)
     reconcile(book, at=NOW)
     before = _keep(book, root, "before")
-    rows = [row for client in msp.approvals for row in before.rows(client)]
     with open_ledger(book) as ledger:
-        refused = decide(ledger, rows, action="approve", reason="seen", actor="Fay", at=NOW, limits=book.limits).refused
-    assert not refused
+        for client, answer in msp.decisions:
+            rows = before.rows(client)
+            evidence = {row["discrepancy_id"]: before.evidence(row) for row in rows}
+            said = {"reason": "seen", "actor": "Fay", "at": NOW, "limits": book.limits, "evidence": evidence}
+            assert not decide(ledger, rows, **answer, **said).refused
     msp.write_seeds(book, is_later=True)
     msp.read_tools(book, NOW, LATER)
     reconcile(book, at=LATER)

@@ -33,7 +33,13 @@ _ALWAYS = (
 )  # fmt: skip
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
-CONNECTIONS = {"rmm": "ninjaone", "rmm-west": "ninjaone", "edr": "huntress", "m365": "microsoft365", "books": "quickbooks_online"}
+CONNECTIONS = {
+    "rmm": "ninjaone",
+    "rmm-west": "ninjaone",
+    "edr": "huntress",
+    "m365": "microsoft365",
+    "books": "quickbooks_online",
+}
 _LISTS = {
     "ninjaone": ("organizations", "devices"),
     "huntress": ("organizations", "agents"),
@@ -71,32 +77,54 @@ class Scenario:
     seeds: dict[str, list[dict[str, str]]] = field(default_factory=lambda: {name: [] for name in SEEDS})
     edits: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     additions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
-    approvals: list[str] = field(default_factory=list)
-    """Clients whose rows somebody approves after the first mart."""
+    decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """What somebody answers, after the first mart, for the rows of a client."""
     tenants: list[str] = field(default_factory=list)
     _count: int = 1000
 
     # What the MSP agrees.
 
     def service(self, service_id: str, unit: str, list_price: str = "", **more: str) -> None:
-        self._seed("services", service_id=service_id, service_name=service_id.title(), unit=unit, list_price=list_price, **more)
+        self._seed(
+            "services", service_id=service_id, service_name=service_id.title(), unit=unit, list_price=list_price, **more
+        )
 
     def maps(self, service_id: str, vendor: str, endpoint: str, field: str, *patterns: str, **more: str) -> None:
         for pattern in patterns:
-            self._seed("service_mappings", vendor=vendor, endpoint=endpoint, field=field, pattern=pattern, service_id=service_id, **more)
+            self._seed(
+                "service_mappings",
+                vendor=vendor,
+                endpoint=endpoint,
+                field=field,
+                pattern=pattern,
+                service_id=service_id,
+                **more,
+            )
 
     def client(self, client_id: str, **more: str) -> str:
-        self._seed("clients", **{"client_id": client_id, "client_name": client_id.title(), "status": "active", "currency": "USD", **more})
+        self._seed(
+            "clients",
+            **{"client_id": client_id, "client_name": client_id.title(), "status": "active", "currency": "USD", **more},
+        )
         return client_id
 
-    def contract(self, client: str, service: str, quantity: str | int, price: str, model: str = "per_unit", **more: str) -> str:
+    def contract(
+        self, client: str, service: str, quantity: str | int, price: str, model: str = "per_unit", **more: str
+    ) -> str:
         contract_id = f"{client}/{service}/{self._next()}"
         self._seed("contracts", contract_id=contract_id, client_id=client, service_id=service, quantity=str(quantity),
                    unit_price=price, billing_model=model, **more)  # fmt: skip
         return contract_id
 
     def mapping(self, client: str, connection: str, company: str, **more: str) -> None:
-        self._seed("company_mappings", connection_id=connection, company_id=company, company_name=company.title(), client_id=client, **more)
+        self._seed(
+            "company_mappings",
+            connection_id=connection,
+            company_id=company,
+            company_name=company.title(),
+            client_id=client,
+            **more,
+        )
 
     def exclusion(self, **columns: str) -> None:
         self._seed("exclusions", exclusion_id=f"x{self._next()}", **{"reason": "agreed", "owner": "alma", **columns})
@@ -109,15 +137,34 @@ class Scenario:
         company = self._company(client, connection, site or client, is_mapped)
         common = {"organizationId": company, "nodeClass": "WINDOWS_WORKSTATION", "approvalStatus": "APPROVED"}
         return [
-            self._add(connection, "devices", "", {"id": f"D{n}", "systemName": f"{client} {n}", **common, **fields}, since, until)["id"]
+            self._add(
+                connection,
+                "devices",
+                "",
+                {"id": f"D{n}", "systemName": f"{client} {n}", **common, **fields},
+                since,
+                until,
+            )["id"]
             for n in self._numbers(count)
         ]
 
     def agents(self, client: str, count: int, *, since: When = FIRST, until: When = _NEVER, **fields: Any) -> list[str]:
         company = self._company(client, "edr", client, is_mapped=True)
         return [
-            self._add("edr", "agents", "", {"id": f"A{n}", "organization_id": company, "hostname": f"{client} {n}", "platform": "windows", **fields},
-                      since, until)["id"]  # fmt: skip
+            self._add(
+                "edr",
+                "agents",
+                "",
+                {
+                    "id": f"A{n}",
+                    "organization_id": company,
+                    "hostname": f"{client} {n}",
+                    "platform": "windows",
+                    **fields,
+                },
+                since,
+                until,
+            )["id"]
             for n in self._numbers(count)
         ]
 
@@ -180,17 +227,25 @@ class Scenario:
         """Change, between the two marts, the seed rows in which a cell reads `where`."""
         self.edits.append((file, where, changes))
 
-    def approve(self, client: str) -> None:
-        self.approvals.append(client)
+    def decide(self, client: str, action: str, **more: Any) -> None:
+        self.decisions.append((client, {"action": action, **more}))
 
     # The book.
 
     def write_connections(self, book: Book) -> None:
         lines = ["connections:"]
         for name, vendor in CONNECTIONS.items():
-            lines += [f"  - id: {name}", f"    vendor: {vendor}", f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
+            lines += [
+                f"  - id: {name}",
+                f"    vendor: {vendor}",
+                f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}",
+            ]
             lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
-            lines += [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"] if vendor == "microsoft365" else []
+            lines += (
+                [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"]
+                if vendor == "microsoft365"
+                else []
+            )
         (book.root / "connections.yaml").write_text("\n".join(lines), "utf-8")
 
     def write_seeds(self, book: Book, *, is_later: bool = False) -> None:
@@ -218,7 +273,11 @@ class Scenario:
             for tenant in self.tenants if vendor == "microsoft365" else [""]:
                 is_down = any(o[:2] == (connection, tenant) and o[2] <= at < o[3] for o in self.outages)
                 for endpoint in _LISTS[vendor]:
-                    rows = [f.row for f in self.facts if f.list == (connection, endpoint, tenant) and f.since <= at < f.until]
+                    rows = [
+                        f.row
+                        for f in self.facts
+                        if f.list == (connection, endpoint, tenant) and f.since <= at < f.until
+                    ]
                     error = f"{connection}: the vendor did not answer." if is_down else ""
                     yield Extraction(connection, vendor, endpoint, tenant, tenant, at, None if is_down else rows, error)
 
@@ -257,7 +316,10 @@ class Mart:
 
     def rows(self, client: str | None, *, month: str | None = "2026-11", **where: str) -> list[Row]:
         """The rows of a client (of nobody's, when it is None), this month's unless another is named."""
-        found = self.ask("select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind", client)
+        found = self.ask(
+            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind",
+            client,
+        )
         chosen = [r for r in found if month is None or str(r["period_month"]).startswith(month)]
         return [r for r in chosen if all(r[column] == value for column, value in where.items())]
 
@@ -268,7 +330,10 @@ class Mart:
         return found[0]
 
     def evidence(self, row: Row, **where: str) -> list[Row]:
-        found = self.ask("select * from marts.discrepancy_evidence where discrepancy_id = ? order by record_id", row["discrepancy_id"])
+        found = self.ask(
+            "select * from marts.discrepancy_evidence where discrepancy_id = ? order by record_id",
+            row["discrepancy_id"],
+        )
         return [r for r in found if all(r[column] == value for column, value in where.items())]
 
     def buckets(self, client: str) -> dict[tuple[str, str], int]:

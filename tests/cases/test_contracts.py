@@ -1,4 +1,4 @@
-"""Cases 36-48 and 54-55: what the contract makes of a count."""
+"""Cases 36-55: what the contract makes of a count."""
 
 from datetime import date
 from decimal import Decimal
@@ -91,12 +91,12 @@ def test_case_39_no_variance_is_no_row(mart: Mart, client: str) -> None:
     assert mart.rows(client, month=None) == []
 
 
-def test_case_40_what_is_under_billed_is_positive(mart: Mart) -> None:
+def test_what_is_under_billed_is_positive(mart: Mart) -> None:
     row = mart.row("short")
     assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("under_billed", 2, 20)
 
 
-def test_case_70_what_is_over_billed_is_negative(mart: Mart) -> None:
+def test_what_is_over_billed_is_negative(mart: Mart) -> None:
     row = mart.row("too-many")
     assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("over_billed", -3, -30)
     assert row["recoverable_amount"] == 0
@@ -125,7 +125,12 @@ def test_case_48_tolerance_hides_a_row_from_lists_and_keeps_it(mart: Mart) -> No
 
 def test_case_36_usage_without_a_contract_is_an_estimate_at_list_price(mart: Mart) -> None:
     row = mart.row("uncovered", service_id="workstation")
-    assert (row["kind"], row["variance_quantity"], row["unit_price"], row["variance_amount"]) == ("no_contract", 3, 40, 120)
+    assert (row["kind"], row["variance_quantity"], row["unit_price"], row["variance_amount"]) == (
+        "no_contract",
+        3,
+        40,
+        120,
+    )
     assert row["is_estimate"]
     assert "an estimate" in row["explanation"]
 
@@ -138,12 +143,22 @@ def test_case_36_usage_without_any_price_is_still_a_row(mart: Mart) -> None:
 
 def test_case_37_a_contract_without_usage_is_a_ghost(mart: Mart) -> None:
     row = mart.row("ghost")
-    assert (row["kind"], row["service_id"], row["variance_amount"], row["source_state"]) == ("no_usage", "workstation", -40, "zero")
+    assert (row["kind"], row["service_id"], row["variance_amount"], row["source_state"]) == (
+        "no_usage",
+        "workstation",
+        -40,
+        "zero",
+    )
 
 
 def test_case_55_after_a_contract_ended_its_price_holds_for_a_year(mart: Mart) -> None:
     row = mart.row("left-lately")
-    assert (row["kind"], row["unit_price"], row["began_on"], row["is_estimate"]) == ("no_contract", 25, date(2026, 11, 11), True)
+    assert (row["kind"], row["unit_price"], row["began_on"], row["is_estimate"]) == (
+        "no_contract",
+        25,
+        date(2026, 11, 11),
+        True,
+    )
     assert mart.row("left-long-ago")["unit_price"] == 40
 
 
@@ -195,7 +210,7 @@ def test_case_54_nothing_of_a_month_beyond_the_limit_is_recoverable(mart: Mart) 
     assert (row["accumulated_amount"], row["recoverable_amount"]) == (30, 0)
 
 
-def test_case_43_a_run_begins_where_the_count_last_agreed(mart: Mart) -> None:
+def test_a_run_begins_where_the_count_last_agreed(mart: Mart) -> None:
     row = mart.row("on-and-off")
     assert (row["variance_quantity"], row["began_on"]) == (2, date(2026, 11, 5))
     # One for six days, two for ten, at 30.00 a month of thirty days.

@@ -8,7 +8,12 @@ from tests.cases.scenario import Mart, Scenario
 
 
 def given_clients_of_several_currencies(msp: Scenario) -> None:
-    for client, currency, price in (("yen", "JPY", "1234.5"), ("dinar", "KWD", "1.0005"), ("cents", "USD", "0.3350"), ("euro", "EUR", "10")):
+    for client, currency, price in (
+        ("yen", "JPY", "1234.5"),
+        ("dinar", "KWD", "1.0005"),
+        ("cents", "USD", "0.3350"),
+        ("euro", "EUR", "10"),
+    ):
         msp.client(client, currency=currency)
         msp.devices(client, 3)
         msp.contract(client, "workstation", 2 if client != "cents" else 0, price)
@@ -37,5 +42,7 @@ def test_case_68_a_list_price_is_in_the_main_currency_of_the_book(mart: Mart) ->
 
 
 def test_case_68_currencies_are_never_added_up(mart: Mart) -> None:
-    found = mart.ask("select currency, under_billed_amount from marts.client_leakage where client_id = 'euro-mixed' order by currency")
+    found = mart.ask(
+        "select currency, under_billed_amount from marts.client_leakage where client_id = 'euro-mixed' order by currency"
+    )
     assert found == [{"currency": "EUR", "under_billed_amount": 10}, {"currency": "USD", "under_billed_amount": 120}]

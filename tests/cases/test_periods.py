@@ -1,4 +1,4 @@
-"""Cases 49-51 and 56: which month a record and an invoice line belong to."""
+"""Cases 49-51: which month a record and an invoice line belong to."""
 
 from datetime import UTC, date, datetime
 
@@ -61,7 +61,7 @@ def test_case_49_a_month_ends_where_the_client_is(mart: Mart, client: str, month
 def test_case_50_a_month_nobody_measured_at_its_end_is_measured_late_and_says_so(mart: Mart) -> None:
     row = mart.row("measured-late", month="2026-10")
     assert (row["observed_quantity"], row["variance_amount"], row["source_state"]) == (6, 20, "known")
-    assert row["source_as_of_at"] == datetime(2026, 11, 5, 12)
+    assert str(row["source_as_of_at"]) == "2026-11-05 12:00:00"
     assert "Measured late, on 2026-11-05" in row["explanation"]
     assert "Measured late" not in mart.row("measured-late")["explanation"]
 
@@ -73,15 +73,17 @@ def test_case_51_an_invoice_line_belongs_to_the_month_of_its_service(mart: Mart)
     assert mart.rows("invoiced") == []
 
 
-def test_case_52_an_open_month_without_an_invoice_yet_is_no_mismatch(mart: Mart) -> None:
-    assert mart.rows("not-invoiced-yet", month=None) == []
+def test_an_open_month_without_an_invoice_yet_is_no_mismatch(mart: Mart) -> None:
+    assert mart.rows("not-invoiced-yet") == []
 
 
-def test_case_56_the_days_of_a_month_add_up_to_the_month(mart: Mart) -> None:
+def test_the_days_of_a_month_add_up_to_the_month(mart: Mart) -> None:
     sql = """
         select sum(variance_quantity / extract(day from last_day(quantity_on))) as months from marts.daily_quantities
         where client_id = 'invoiced' and quantity_on between '2026-10-01' and '2026-10-31' and contracted_quantity = 10
     """
     assert mart.ask(sql) == [{"months": 0}]
-    days = mart.ask("select count(*) as days from marts.daily_quantities where client_id = 'invoiced' and month(quantity_on) = 10")
+    days = mart.ask(
+        "select count(*) as days from marts.daily_quantities where client_id = 'invoiced' and month(quantity_on) = 10"
+    )
     assert days == [{"days": 31}]

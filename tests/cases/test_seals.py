@@ -1,4 +1,4 @@
-"""Case 57: an approval stands on what was seen; when that changes it is void, and nothing else makes it so."""
+"""Cases 17, 57, 63 and 64: what a decision stands on; when that changes it is void, and nothing else makes it so."""
 
 from datetime import UTC, date, datetime
 
@@ -8,7 +8,7 @@ from tests.cases.scenario import Mart, Scenario
 
 LATER_DAY = datetime(2026, 11, 21, 11, tzinfo=UTC)
 CHANGED = ("other-records", "other-version", "other-price", "other-mapping", "now-excluded", "one-more")
-UNCHANGED = ("as-before", "gone-silent", "renamed", "better-covered")
+UNCHANGED = ("as-before", "gone-silent", "renamed", "rebranded", "better-covered")
 
 
 def given_rows_that_are_approved(msp: Scenario) -> None:
@@ -16,9 +16,11 @@ def given_rows_that_are_approved(msp: Scenario) -> None:
         msp.client(client)
         is_covered = client == "better-covered"
         ids = msp.devices(client, 2, nodeClass="MAC" if is_covered else "WINDOWS_WORKSTATION")
-        ids += msp.devices(client, 2, since=date(2026, 11, 11), nodeClass="MAC" if is_covered else "WINDOWS_WORKSTATION")
+        ids += msp.devices(
+            client, 2, since=date(2026, 11, 11), nodeClass="MAC" if is_covered else "WINDOWS_WORKSTATION"
+        )
         contract_id = msp.contract(client, "care" if is_covered else "workstation", 2, "10")
-        msp.approve(client)
+        msp.decide(client, "approve")
         match client:
             case "other-records":
                 msp.remove(ids[:1], LATER_DAY)
@@ -30,7 +32,9 @@ def given_rows_that_are_approved(msp: Scenario) -> None:
             case "other-mapping":
                 msp.edit("company_mappings", client, effective_from="2026-01-01")
             case "now-excluded":
-                msp.additions.append(("exclusions", {"exclusion_id": "late", "client_id": client, "record_id": ids[3], "reason": "loan"}))
+                msp.additions.append(
+                    ("exclusions", {"exclusion_id": "late", "client_id": client, "record_id": ids[3], "reason": "loan"})
+                )
             case "one-more":
                 msp.devices(client, 1, since=LATER_DAY)
             case "gone-silent":
@@ -39,6 +43,8 @@ def given_rows_that_are_approved(msp: Scenario) -> None:
             case "renamed":
                 msp.change(ids, LATER_DAY, displayName="New name")
                 msp.edit("contracts", contract_id, note="spoke to the client")
+            case "rebranded":
+                msp.edit("clients", client, client_name="Brand New")
             case "better-covered":
                 msp.agents(client, 1, since=LATER_DAY, platform="darwin")
 
@@ -47,8 +53,18 @@ def given_an_approved_row_whose_source_fails(msp: Scenario) -> None:
     msp.client("source-lost")
     msp.licences("source-lost", 3)
     msp.contract("source-lost", "seat", 2, "20")
-    msp.approve("source-lost")
+    msp.decide("source-lost", "approve")
     msp.fail("m365", "source-lost", since=LATER_DAY)
+
+
+def given_rows_that_are_decided_otherwise(msp: Scenario) -> None:
+    for client in ("given-up", "lent-out"):
+        msp.client(client)
+        msp.devices(client, 2)
+        lent = msp.devices(client, 3, since=date(2026, 11, 11))
+        msp.contract(client, "workstation", 2, "10")
+    msp.decide("given-up", "write_off", until=date(2027, 2, 1))
+    msp.decide("lent-out", "exclude", until=date(2027, 2, 1), record_ids=lent[:2])
 
 
 @pytest.mark.parametrize("client", [*CHANGED, "source-lost"])
@@ -66,7 +82,7 @@ def test_case_57_an_approval_stands_while_nothing_it_stood_on_changes(mart: Mart
     assert now["status"] == "approved"
 
 
-def test_case_30_another_device_for_the_one_removed_shows_though_the_count_is_equal(mart: Mart, after: Mart) -> None:
+def test_another_device_for_the_one_removed_shows_though_the_count_is_equal(mart: Mart, after: Mart) -> None:
     before, now = mart.row("other-records"), after.row("other-records")
     assert before["observed_quantity"] == now["observed_quantity"] == 4
     changes = [e["change"] for e in after.evidence(now)]
@@ -76,3 +92,28 @@ def test_case_30_another_device_for_the_one_removed_shows_though_the_count_is_eq
 def test_case_31_the_mark_of_a_silent_device_is_in_the_evidence(mart: Mart, after: Mart) -> None:
     marks = [{e["bucket_reason"] for e in m.evidence(m.row("gone-silent"))} for m in (mart, after)]
     assert marks == [{""}, {"silent since 2026-11-07"}]
+
+
+def test_case_17_a_client_renamed_is_the_same_client(mart: Mart, after: Mart) -> None:
+    before, now = mart.row("rebranded"), after.row("rebranded")
+    assert (before["client_name"], now["client_name"]) == ("Rebranded", "Brand New")
+    assert (before["discrepancy_id"], before["seal"]) == (now["discrepancy_id"], now["seal"])
+
+
+def test_case_63_records_somebody_excludes_no_longer_count(mart: Mart, after: Mart) -> None:
+    before, now = mart.row("lent-out"), after.row("lent-out")
+    assert (before["variance_quantity"], now["variance_quantity"], now["status"]) == (3, 1, "open")
+    assert [e["record_name"] for e in after.evidence(now, bucket="excluded")] == [
+        e["record_name"] for e in mart.evidence(before, change="added")
+    ][:2]
+
+
+def test_case_64_what_is_written_off_leaves_the_list_and_keeps_its_records(mart: Mart, after: Mart) -> None:
+    now = after.row("given-up")
+    assert (now["status"], now["variance_amount"], now["decided_by"]) == ("written_off", 30, "Fay")
+    assert len(after.evidence(now, bucket="written_off")) == 3
+    assert after.buckets("given-up") == {("billed", ""): 2, ("written_off", ""): 3}
+    (total,) = after.ask(
+        "select written_off_amount, under_billed_amount from marts.client_leakage where client_id = 'given-up'"
+    )
+    assert total == {"written_off_amount": 30, "under_billed_amount": 0}

@@ -78,7 +78,7 @@ def given_contracts_nothing_counts(msp: Scenario) -> None:
 def test_case_1_a_source_that_is_down_keeps_its_last_rows_with_their_age(mart: Mart) -> None:
     row = mart.row("west-old")
     assert (row["source_state"], row["variance_quantity"], row["variance_amount"]) == ("stale", 1, 10)
-    assert row["source_as_of_at"] == datetime(2026, 11, 10, 20)
+    assert str(row["source_as_of_at"]) == "2026-11-10 20:00:00"
     assert "Last complete reading 2026-11-10 20:00:00" in row["explanation"]
 
 
@@ -96,7 +96,7 @@ def test_case_3_one_failing_tenant_makes_only_that_tenant_stale(mart: Mart) -> N
     assert states == {"forty-1": "known", "forty-2": "known", "forty-3": "stale", "forty-4": "known"}
 
 
-def test_case_83_a_tenant_that_was_never_read_is_unknown_and_not_zero(mart: Mart) -> None:
+def test_a_tenant_that_was_never_read_is_unknown_and_not_zero(mart: Mart) -> None:
     assert mart.rows("silent-tenant", month=None) == []
     found = mart.ask("select distinct state from marts.source_health where tenant_id = 'silent-tenant'")
     assert found == [{"state": "unknown"}]
@@ -105,7 +105,9 @@ def test_case_83_a_tenant_that_was_never_read_is_unknown_and_not_zero(mart: Mart
 def test_case_2_an_empty_answer_after_records_is_held(mart: Mart) -> None:
     row = mart.row("emptied")
     assert (row["kind"], row["observed_quantity"], row["source_state"]) == ("under_billed", 6, "stale")
-    held = mart.ask("select last_error from marts.source_health where tenant_id = 'emptied' and endpoint = 'user_licenses'")
+    held = mart.ask(
+        "select last_error from marts.source_health where tenant_id = 'emptied' and endpoint = 'user_licenses'"
+    )
     assert held == [{"last_error": "No records where there were 6."}]
 
 
@@ -119,7 +121,9 @@ def test_case_5_a_genuine_zero_is_recorded_and_raises_a_row(mart: Mart) -> None:
     assert (row["kind"], row["observed_quantity"], row["source_state"]) == ("no_usage", 0, "zero")
     assert (row["variance_amount"], row["began_on"]) == (-40, date(2026, 11, 5))
     removed = mart.evidence(row)
-    assert [(e["change"], e["bucket_reason"], e["last_seen_on"]) for e in removed] == [("removed", "gone", date(2026, 11, 4))] * 4
+    assert [(e["change"], e["bucket_reason"], e["last_seen_on"]) for e in removed] == [
+        ("removed", "gone", date(2026, 11, 4))
+    ] * 4
 
 
 def test_case_10_a_renamed_field_is_set_aside_and_never_counted_as_zero(mart: Mart) -> None:
@@ -136,7 +140,7 @@ def test_case_11_what_nothing_could_count_is_not_audited(mart: Mart) -> None:
     assert "it was not checked" in rows["backup"]["explanation"]
 
 
-def test_case_4_every_record_read_stands_in_exactly_one_bucket(after: Mart) -> None:
+def test_every_record_read_stands_in_exactly_one_bucket(after: Mart) -> None:
     counted = {"ninjaone": "devices", "huntress": "agents", "microsoft365": "user_licenses"}
     for vendor, endpoint in {**counted, "microsoft365 ": "subscribed_skus"}.items():
         raw = f"select count(*) as records from raw_{vendor.strip()}.{endpoint} where valid_to is null"
@@ -155,7 +159,7 @@ def test_case_8_the_same_records_again_change_nothing(mart: Mart, after: Mart) -
         assert first == second
 
 
-def test_case_9_a_month_can_be_built_again_as_it_was_known(mart: Mart, replayed: Mart, told: object) -> None:
+def test_a_month_can_be_built_again_as_it_was_known(mart: Mart, replayed: Mart, told: object) -> None:
     sql = "select * exclude (status, decided_by, decided_at) from marts.discrepancies where client_id in ('{}') order by discrepancy_id"
     clients = "', '".join(["west-old", "west-auckland", "forty-3", "emptied", "none-left", "drifted", "jumped"])
     assert replayed.ask(sql.format(clients)) == mart.ask(sql.format(clients))

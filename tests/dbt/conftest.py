@@ -37,7 +37,9 @@ class Project:
         }
         dbt = str(Path(sys.executable).with_name("dbt"))
         where = ["--project-dir", str(self.root / "project"), "--profiles-dir", str(self.root / "project")]
-        return subprocess.run([dbt, "--quiet", *command, *where], env=environment, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [dbt, "--quiet", *command, *where], env=environment, capture_output=True, text=True, check=False
+        )
 
     def read(self, name: str) -> dict[str, Any]:
         """Return one of the files dbt leaves behind."""

@@ -9,7 +9,7 @@ import pytest
 
 from morton_pipeline.extract.records import columns
 from morton_pipeline.reconcile import DBT_PROJECT
-from morton_pipeline.seeds import COUNTABLE, SEEDS
+from morton_pipeline.seeds import COUNTABLE, SEEDS, mappable_fields
 from morton_pipeline.vendors import VENDORS
 
 Manifest = dict[str, Any]
@@ -162,8 +162,7 @@ def test_whatever_a_mapping_may_name_can_be_looked_up() -> None:
     text = (DBT_PROJECT / "macros/countable.sql").read_text("utf-8")
     entries = re.findall(r'"vendor": "(\w+)", "endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
     for vendor, endpoint, fields in entries:
-        found = VENDORS[vendor].endpoint(endpoint)
-        mappable = {c.name for c in columns(found.record) if c.sql_type == "varchar"} | {r.field for r in found.rules}
+        mappable = {*mappable_fields(vendor, endpoint), *(r.field for r in VENDORS[vendor].endpoint(endpoint).rules)}
         assert mappable - set(re.findall(r"\w+", fields)) == set(), (vendor, endpoint)
 
 

@@ -9,7 +9,7 @@ import pytest
 from morton_pipeline import reconcile
 from morton_pipeline.book import Book
 from morton_pipeline.defs import checks
-from morton_pipeline.defs.marts import build_assets, dbt_resource, environment, project
+from morton_pipeline.defs.marts import build_assets, environment, project
 from morton_pipeline.defs.resources import BookResource
 from morton_pipeline.warehouse import lock
 from morton_pipeline.warehouse.publish import publish
@@ -36,13 +36,13 @@ def dbt_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in PROJECT.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, "utf-8")
-    for name in ("MORTON_WAREHOUSE", "MORTON_SEEDS", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
+    for name in ("MORTON_WAREHOUSE", "DBT_TARGET_PATH", "DBT_LOG_PATH"):
         monkeypatch.delenv(name, raising=False)
     return root
 
 
 @pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def seen(monkeypatch: pytest.MonkeyPatch, dbt_folder: Path) -> list[str]:
     """What happens before and after dbt, in order, each time with the lock in our hand."""
     happened: list[str] = []
 
@@ -58,6 +58,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(reconcile, "before_build", before)
     monkeypatch.setattr(reconcile, "after_build", after)
+    monkeypatch.setattr(reconcile, "project_dir", lambda book: dbt_folder)
     return happened
 
 
@@ -66,7 +67,7 @@ def test_the_marts_are_built_in_place_under_the_lock_and_published(
 ) -> None:
     found = project(dbt_folder)
     models = build_assets(found)
-    result = run(models, checks.coverage, checks.unmapped_money, resources={"book": book, "dbt": dbt_resource(found)})
+    result = run(models, checks.coverage, checks.unmapped_money, resources={"book": book})
     assert result.success
     assert seen == ["before", "after"]
     with duckdb.connect(str(book.open().published), read_only=True) as con:
@@ -84,7 +85,7 @@ def test_the_marts_are_built_in_place_under_the_lock_and_published(
 
     # A build that breaks a rule publishes nothing.
     (dbt_folder / "models/marts/source_health.sql").write_text("select 1 / 'x' as vendor", "utf-8")
-    assert not run(build_assets(project(dbt_folder)), resources={"book": book, "dbt": dbt_resource(found)}).success
+    assert not run(build_assets(project(dbt_folder)), resources={"book": book}).success
     assert seen == ["before", "after", "before"]
 
 

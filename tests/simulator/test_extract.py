@@ -19,7 +19,7 @@ from morton_pipeline.vendors import VENDORS
 from tests.simulator.conftest import NOW
 
 VENDOR_CONNECTIONS = ("ninjaone", "m365", "huntress", "quickbooks")
-MONTHS = (date(2026, 8, 1), date(2026, 9, 1), date(2026, 10, 1))
+MONTHS = tuple(date(2026, month, 1) for month in range(3, 11))
 """The months that have begun by then."""
 
 

@@ -16,7 +16,7 @@ persons as (
         *,
         max(spell_to) over (
             partition by client_id, service_id, vendor, connection_id, person_key
-            order by spell_from, spell_to
+            order by spell_from, spell_to, record_path
             rows between unbounded preceding and 1 preceding
         ) as held_until
     from counted
@@ -28,7 +28,7 @@ stints as (
         *,
         sum(case when held_until >= spell_from then 0 else 1 end) over (
             partition by client_id, service_id, vendor, connection_id, person_key
-            order by spell_from, spell_to
+            order by spell_from, spell_to, record_path
             rows between unbounded preceding and current row
         ) as stint
     from persons

@@ -20,5 +20,6 @@ select
 from {{ ref('stg_' ~ e.vendor ~ '__' ~ e.endpoint) }} as records
 left join {{ ref('microsoft_skus') }} as skus
     on '{{ e.vendor }}' = 'microsoft365' and lower(skus.sku_part_number) = lower(records.sku)
+where {{ is_connected() }}
 {% if not loop.last %}union all{% endif %}
 {% endfor %}

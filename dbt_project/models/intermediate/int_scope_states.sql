@@ -53,3 +53,5 @@ left join complete
         complete.connection_id = scopes.connection_id
         and complete.endpoint = scopes.endpoint
         and complete.tenant_id = scopes.tenant_id
+-- A connection that was taken out of connections.yaml has no state any more, and its records count no more.
+where scopes.is_connected

@@ -13,8 +13,10 @@ records as (
     left join {{ ref('int_clients') }} as clients on clients.client_id = spells.client_id
     left join {{ ref('int_services') }} as mapped
         on mapped.service_id = spells.service_id and coalesce(mapped.count_vendor, spells.vendor) = spells.vendor
-    left join {{ ref('int_services') }} as guessed
-        on spells.service_id is null and lower(guessed.service_name) = lower(spells.sku_name)
+    left join (
+        select lower(service_name) as name, max(list_price) as list_price from {{ ref('int_services') }} group by lower(service_name)
+    ) as guessed
+        on spells.service_id is null and guessed.name = lower(spells.sku_name)
     left join {{ ref('int_calendar') }} as calendar
         on calendar.calendar_on = {{ plus_days(-1, 'spells.stood_from') }}
     where spells.standing = 'unmapped' and spells.is_current

@@ -24,6 +24,8 @@ left join (
 ) as mappings
     on mappings.connection_id = records.connection_id and mappings.company_id = records.company_id
 left join {{ ref('int_services') }} as services on services.service_id = records.service_id
-left join {{ ref('int_services') }} as guessed
-    on records.service_id is null and lower(guessed.service_name) = lower(records.sku_name)
+left join (
+    select lower(service_name) as name, max(list_price) as list_price from {{ ref('int_services') }} group by lower(service_name)
+) as guessed
+    on records.service_id is null and guessed.name = lower(records.sku_name)
 where records.bucket = 'unmapped'
