@@ -101,14 +101,13 @@ order by client_id, service_id
 
 def in_duckdb(root: Path) -> pd.DataFrame:
     """Answer with one query over the warehouse's own current records and the seeds."""
-    with duckdb.connect() as con:
+    with duckdb.connect(config={"enable_progress_bar": False}) as con:
         con.execute(f"attach '{root / 'data' / 'warehouse.duckdb'}' as w (read_only)")
         for seed in ("services", "contracts", "company_mappings", "service_mappings", "exclusions"):
-            text = (root / "seeds" / f"{seed}.csv").open("rb").readline().decode().strip().split(",")
-            typed = [f"'{n}': '{_kind(n)}'" for n in text]
-            con.execute(
-                f"create temp table {seed} as from read_csv('{root / 'seeds' / f'{seed}.csv'}', types={{{', '.join(typed)}}})"
-            )
+            path = root / "seeds" / f"{seed}.csv"
+            header = path.read_text("utf-8").partition("\n")[0].split(",")
+            types = ", ".join(f"'{column}': '{_kind(column)}'" for column in header)
+            con.execute(f"create temp table {seed} as from read_csv('{path}', types={{{types}}})")
         return con.sql(QUERY).df()
 
 

@@ -51,8 +51,15 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Ran:
 
 def _run(function: Callable[..., Any], arguments: Sequence[Any]) -> Ran:
     result, seconds = timed(function, *arguments)
-    peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return Ran(result, seconds, peak / 1024)
+    return Ran(result, seconds, max(_own_peak(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1024)
+
+
+def _own_peak() -> int:
+    """Return the KiB this process ever held. Linux lets `ru_maxrss` inherit what the starting process held."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return next(int(line.split()[1]) for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM"))
 
 
 def in_turn(rounds: int, *contestants: Callable[[], Ran]) -> list[list[Ran]]:

@@ -1,8 +1,8 @@
 """A provider of any size: seeds of 2,000 clients and the records of three vendors, drawn at random but always the same.
 
 Belongs here: making up the book and loading it, without a vendor's interface in between (`simulator` has those).
-What it holds is chosen so that every rule that moves a quantity has something to do: unmapped companies and SKUs, vendor
-rules, exclusions, persons with two licences, contracts that count above or from a number, and services without one.
+Every rule that moves a quantity has something to do in it: unmapped companies and SKUs, vendor rules, exclusions,
+persons with two licences, contracts that count above or from a number, and services without a contract.
 """
 
 from datetime import datetime
@@ -77,13 +77,13 @@ connections:
 def _seeds(clients: int, held: dict[tuple[str, str], int]) -> dict[str, list[tuple[object, ...]]]:
     dice = np.random.default_rng(11)
     names = [f"client-{n:04d}" for n in range(1, clients + 1)]
-    contracts = [
-        (f"{client}-{service}", client, service, quantity, price, model, minimum, included)
-        for client in names
-        for service, _, _, _, price, _ in SERVICES
-        for quantity, model, minimum, included in [_terms(dice, held.get((client.removeprefix("client-").lstrip("0"), service), 0))]
-        if dice.random() < 0.9
-    ]
+    contracts: list[tuple[object, ...]] = []
+    for n, client in enumerate(names, start=1):
+        for service, _, _, _, price, _ in SERVICES:
+            quantity, model, minimum, included = _terms(dice, held.get((str(n), service), 0))
+            if dice.random() < 0.9:
+                contract_id = f"{client}-{service}"
+                contracts.append((contract_id, client, service, quantity, price, model, minimum, included))
     # A client in a hundred has no mapping at Huntress: its agents belong to nobody, its contract is not audited.
     companies = [
         (connection, company, name, name)
@@ -118,9 +118,11 @@ def _held(frames: Frames) -> dict[tuple[str, str], int]:
     """Count roughly what every client has of every service, as whoever wrote the contracts did."""
     devices, licenses = frames["devices"], frames["user_licenses"]
     devices = devices[devices["approval_status"] == "APPROVED"]
-    is_server, is_computer = devices["node_class"].str.endswith("_SERVER"), devices["node_class"].isin(["WINDOWS_WORKSTATION", "MAC"])
+    is_server = devices["node_class"].str.endswith("_SERVER")
+    is_computer = devices["node_class"].isin(["WINDOWS_WORKSTATION", "MAC"])
     licenses = licenses[licenses["user_purpose"] == "user"]
-    is_premium, sku = licenses["sku_part_number"].isin(["SPB", "O365_BUSINESS_PREMIUM"]), licenses["sku_part_number"]
+    sku = licenses["sku_part_number"]
+    is_premium = sku.isin(["SPB", "O365_BUSINESS_PREMIUM"])
     tenants = licenses["tenant_id"].str.removeprefix("tenant-").astype(int) + 1
     counted = {
         "workstation": devices[is_computer].groupby("organization_id").size(),

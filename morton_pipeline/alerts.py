@@ -20,6 +20,7 @@ import httpx
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, MortonError
+from morton_pipeline.extract.http import redact_logs
 
 TIMEOUT_SECONDS = 15
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -57,6 +58,7 @@ def _post(variable: Any, title: str, text: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise AlertNotSent(f"alerts.webhook: the address in {variable} must begin with https://.")
+    redact_logs()
     try:
         answer = httpx.post(url, json={"title": title, "text": f"{title}\n{text}"}, timeout=TIMEOUT_SECONDS)
     except httpx.HTTPError as failure:

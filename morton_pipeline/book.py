@@ -1,12 +1,13 @@
 """One MSP's book: a folder with `connections.yaml`, optional `seeds/`, and `data/`. All others ask it where things are.
 
-Belongs here: paths, and reading `connections.yaml` with errors an operator can act on. Does not: opening anything,
-or a secret's value for longer than it takes to hand it over.
+Belongs here: paths, the modes of folders, and reading `connections.yaml` with errors an operator can act on. Does not:
+opening anything, or a secret's value for longer than it takes to hand it over.
 """
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -159,7 +160,7 @@ def open_book(path: str | Path | None = None) -> Book:
     if not (root / "connections.yaml").is_file():
         raise BadInput(
             f"{root} is not a book: it has no connections.yaml. Name a book with --book DIR or MORTON_BOOK, "
-            "make one with `morton init DIR`, or try `morton demo`."
+            "write its connections.yaml as README.md shows under «Your own MSP», or try `morton demo`."
         )
     _load_env(root / ".env")
     return Book(root)
@@ -336,6 +337,37 @@ def _limits(given: dict[str, Any], path: Path) -> Limits:
         is_whole = name in ("invoices_per_run", "quiet_period_seconds")
         try:
             values[name] = int(value) if is_whole else Decimal(str(value))
-        except (ValueError, InvalidOperation):
+        except (ValueError, OverflowError, InvalidOperation):
             raise BadInput(f"{path}: limits.{name} must be a number; found {value!r}.") from None
+        bounds, is_within = _BOUNDS.get(name, ("at least 0", lambda number: number >= 0))
+        if isinstance(value, bool) or not Decimal(values[name]).is_finite() or not is_within(values[name]):
+            raise BadInput(f"{path}: limits.{name} must be {bounds}; found {value!r}.")
     return Limits(**values)
+
+
+_BOUNDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "fall_share": ("from 0 to 1", lambda share: 0 <= share <= 1),
+    "jump_factor": ("above 1", lambda factor: factor > 1),
+}
+"""What a limit may be, where at least 0 is not all there is to say."""
+
+
+def make_data_folder(book: Book, *below: str, is_open: bool = False) -> Path:
+    """Make the book's data folder, or one in it, and return it; one that exists is left as it is.
+
+    Other accounts may pass through the data folder to what is published, and may not see what else is there.
+    """
+    _make_folder(book.data, 0o711)
+    folder = book.data.joinpath(*below)
+    _make_folder(folder, 0o755 if is_open else 0o700)
+    return folder
+
+
+def _make_folder(path: Path, mode: int) -> None:
+    """Make a folder with exactly this mode, whatever the umask, however many processes make it at once."""
+    if path.is_dir():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700)
+        path.chmod(mode)

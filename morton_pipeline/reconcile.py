@@ -59,13 +59,16 @@ def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Pat
 
 @contextmanager
 def _copied(book: Book) -> Iterator[Book]:
-    from morton_pipeline.warehouse.lock import held
+    from morton_pipeline.warehouse.lock import connect, held
 
     scratch = book.data / "as_of"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     try:
         with held(book, "reconcile --as-of"):
+            # Opening it applies what the journal still holds, and the checkpoint leaves one whole file.
+            with connect(book, "reconcile --as-of") as con:
+                con.execute("checkpoint")
             shutil.copyfile(book.warehouse, scratch / "warehouse.duckdb")
         yield _AsOfBook(book.root, scratch=scratch)
     finally:
@@ -124,12 +127,11 @@ def dbt_environment(book: Book) -> dict[str, str]:
 
 
 def build(book: Book, select: Sequence[str] = ()) -> None:
-    """Run dbt in a process of its own, so that no connection outlives it: models and tests, or only the models named."""
-    dbt = [str(Path(sys.executable).with_name("dbt")), "--quiet"]
-    command = [*dbt, "run", "--select", *select] if select else [*dbt, "build", "--exclude-resource-type", "unit_test"]
-    project = project_dir(book)
+    """Run dbt in a process of its own, so that no connection outlives it: everything, or only the models named."""
+    what = ["run", "--select", *select] if select else ["build", "--exclude-resource-type", "unit_test"]
+    dbt, project = str(Path(sys.executable).with_name("dbt")), project_dir(book)
     done = subprocess.run(
-        [*command, "--project-dir", str(project), "--profiles-dir", str(project)],
+        [dbt, "--quiet", *what, "--project-dir", str(project), "--profiles-dir", str(project)],
         env={**os.environ, **dbt_environment(book)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:

@@ -37,6 +37,8 @@ DAGSTER_YAML = """\
 # Written once by `morton serve`; yours to edit: it is never overwritten.
 telemetry:
   enabled: false
+nux:
+  enabled: false
 
 # A killed run must not keep its place for ever.
 run_monitoring:

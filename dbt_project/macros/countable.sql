@@ -19,3 +19,26 @@
 {% macro staged_field(field) -%}
     {{ return({"id": "record_id", "organization_id": "company_id", "user_id": "record_id"}.get(field, field)) }}
 {%- endmacro %}
+
+{# Which columns of an endpoint's records any pattern looks at: one row with a 1 or nothing for each. #}
+{% macro fields_with_patterns(e) -%}
+    (
+        select
+            {% for field in e.fields %}
+            max(case when field = '{{ field }}' then 1 end) as has_{{ field }}{% if not loop.last %},{% endif %}
+            {% endfor %}
+        from {{ ref('int_patterns') }}
+        where vendor = '{{ e.vendor }}' and endpoint = '{{ e.endpoint }}'
+    )
+{%- endmacro %}
+
+{# All that patterns look at in a record, as one text: records with the same text fall into the same class, and there are
+   far fewer texts than records. The separator is doubled inside values, so no two records read the same by accident. #}
+{% macro class_text(e, records, patterned) -%}
+    concat_ws(
+        '|'
+        {%- for field in e.fields %},
+        case when {{ patterned }}.has_{{ field }} = 1 then '{{ field }}=' || replace(lower({{ records }}.{{ staged_field(field) }}), '|', '||') end
+        {%- endfor %}
+    )
+{%- endmacro %}

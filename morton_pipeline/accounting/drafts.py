@@ -124,6 +124,8 @@ def _objection(decision: Decision, row: Mapping[str, Any] | None, holding: Invoi
         return f"{by}, and the row is no longer in the mart: the approval is void, nothing was sent."
     if row["seal"] != decision["seal"]:
         return f"{by}; now it is {decisions.describe(row)}: the approval is void, nothing was sent; decide anew."
+    if row["source_state"] not in ("known", "zero") and approved["source_state"] in ("known", "zero"):
+        return f"the reading behind it has grown old since {by}; read and reconcile again first."
     if holding is not None:
         held = f"invoice {holding.reference} with an earlier approval of this row is {holding.state}"
         return f"{held}; settle it first."

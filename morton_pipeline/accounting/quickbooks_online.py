@@ -23,7 +23,7 @@ from morton_pipeline.clock import wall
 from morton_pipeline.extract import errors as extract_errors
 from morton_pipeline.extract.auth import Credentials
 from morton_pipeline.extract.errors import retry_after
-from morton_pipeline.extract.http import LONGEST_WAIT, redact
+from morton_pipeline.extract.http import LONGEST_WAIT, redact, redact_logs
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.store import Ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
@@ -31,6 +31,9 @@ from morton_pipeline.vendors.quickbooks_online import MINOR_VERSION, PAGE, VENDO
 
 TIMEOUT_SECONDS = 135
 """QuickBooks works on a request for up to 120 s; giving up sooner would make outcomes uncertain that are not."""
+
+SAID = 600
+"""Characters of QuickBooks' own words we pass on."""
 
 _CLOSED = re.compile(r"period (is |has been )?closed|closed period|books (are|have been) closed", re.IGNORECASE)
 
@@ -45,6 +48,7 @@ def open_quickbooks(
     sleep: Callable[[float], None] = time.sleep,
 ) -> "QuickBooksOnline":
     """Open a connection to one company, with the refresh token the ledger keeps."""
+    redact_logs()
     timeout = float(connection.settings.get("timeout_seconds", TIMEOUT_SECONDS))
     secrets = connection.secret_values()
     learned: set[str] = set()
@@ -185,12 +189,12 @@ class QuickBooksOnline:
                     f"{self.destination}: no token was issued ({self._told(failure)}); nothing was sent."
                 ) from None
             raise OutcomeUnknown(f"QuickBooks gave no answer ({self._told(failure)}).") from None
-        said = _fault(answer.body)
+        said = self._said(answer.body)
         if answer.status >= 500 or answer.status == 408 or answer.status // 100 == 3:
             raise OutcomeUnknown(f"QuickBooks answered {answer.status}{f', {said}' if said else ''}{answer.trace}.")
         if said or answer.status >= 400:
             raise Refused(
-                f"{self._hide(said or f'status {answer.status}')}{answer.trace}",
+                f"{said or f'status {answer.status}'}{answer.trace}",
                 is_duplicate="duplicate document number" in said.lower(),
                 is_closed_period=bool(_CLOSED.search(said)),
             )
@@ -233,11 +237,11 @@ class QuickBooksOnline:
             answer = self._exchange("GET", path, params, None, LONGEST_WAIT)
         except httpx.HTTPError as failure:
             raise LookupFailed(f"QuickBooks gave no answer ({self._told(failure)}).") from None
-        said = _fault(answer.body)
+        said = self._said(answer.body)
         if answer.status >= 500 or answer.status == 408 or answer.body is None:
             raise LookupFailed(f"QuickBooks answered {answer.status}{f', {said}' if said else ''}{answer.trace}.")
         if said or answer.status >= 400:
-            raise Refused(f"{self._hide(said or f'status {answer.status}')}{answer.trace}")
+            raise Refused(f"{said or f'status {answer.status}'}{answer.trace}")
         return answer.body
 
     def _exchange(
@@ -275,14 +279,14 @@ class QuickBooksOnline:
                 f"{self.destination}: no token was issued; nothing was sent. {self._hide(str(failure))}"
             ) from None
         tid = response.headers.get("intuit_tid")
-        trace = f" (intuit_tid {tid})" if tid and response.status_code != 200 else ""
+        trace = f" (intuit_tid {self._hide(tid)[:100]})" if tid and response.status_code != 200 else ""
         return _Answer(
             response.status_code, _body(response), trace, retry_after(response.headers.get("retry-after"), wall())
         )
 
     def _refuse_outsiders(self, answer: _Answer) -> None:
         """Stop the run when QuickBooks does not let us in at all."""
-        said, kind = self._hide(_fault(answer.body)), _fault_type(answer.body)
+        said, kind = self._said(answer.body), _fault_type(answer.body)
         if answer.status == 401 or "authentication" in kind:
             words = f", {said}" if said else ""
             raise RunStopped(self._reconnect(f"QuickBooks answered {answer.status}{words}{answer.trace}."))
@@ -293,7 +297,14 @@ class QuickBooksOnline:
             )
 
     def _reconnect(self, what: str) -> str:
-        return f"{self.destination}: {what} Nothing was sent. Run `morton connect {self.destination}`, then post again."
+        variable = self._connection.secrets["refresh_token"]
+        return (
+            f"{self.destination}: {what} Nothing was sent. Put a fresh refresh token into {variable}, then post again."
+        )
+
+    def _said(self, body: Mapping[str, Json] | None) -> str:
+        """QuickBooks' own words as we pass them on, cut after redaction: half a secret is still a secret."""
+        return self._hide(_fault(body))[:SAID]
 
     def _is_token_request(self, failure: httpx.HTTPError) -> bool:
         try:
@@ -333,7 +344,7 @@ def _fault(body: Mapping[str, Json] | None) -> str:
     words = "; ".join(
         ": ".join(str(e[k]) for k in ("message", "detail") if e.get(k)) + f" ({e.get('code')})" for e in said
     )
-    return words[:600] or ("a Fault without words" if fault else "")
+    return words or ("a Fault without words" if fault else "")
 
 
 def _fault_type(body: Mapping[str, Json] | None) -> str:

@@ -28,12 +28,12 @@ Flow = Generator[httpx.Request, httpx.Response, None]
 class TokenStore(Protocol):
     """Where rotating refresh tokens live: the ledger, encrypted."""
 
-    def load(self, connection_id: str) -> str | None:
-        """Return the newest refresh token, or nothing when none was stored."""
+    def load(self, connection_id: str, seed: str) -> str | None:
+        """Return the newest refresh token of the chain that `seed` began, or nothing when there is none."""
         ...
 
-    def save(self, connection_id: str, token: str) -> None:
-        """Make a rotated refresh token durable before it is first used."""
+    def save(self, connection_id: str, token: str, seed: str) -> None:
+        """Make a rotated refresh token durable before it is first used, with the seed its chain began with."""
         ...
 
 
@@ -166,15 +166,17 @@ def client_credentials(
 def refresh_token(token_path: str) -> AuthFactory:
     """OAuth 2 refresh token, client authenticated by Basic. A rotated token is saved before it is used.
 
-    The secret `refresh_token` only seeds the store the first time; from then on the store knows better.
+    The secret `refresh_token` is the seed of a chain: the store knows the chain's newest token. Another secret begins
+    a new chain, so that a chain that broke is mended by putting a fresh token into the environment.
     """
 
     def build(c: Credentials) -> httpx.Auth:
+        seed = c.secrets["refresh_token"]
         client = base64.b64encode(f"{c.secrets['client_id']}:{c.secrets['client_secret']}".encode()).decode()
 
         def current() -> str:
-            stored = c.tokens.load(c.connection_id) if c.tokens else None
-            return stored or c.secrets["refresh_token"]
+            stored = c.tokens.load(c.connection_id, seed) if c.tokens else None
+            return stored or seed
 
         def ask() -> httpx.Request:
             token = current()
@@ -191,7 +193,7 @@ def refresh_token(token_path: str) -> AuthFactory:
             if rotated:
                 c.learned.add(str(rotated))
                 if c.tokens and rotated != current():
-                    c.tokens.save(c.connection_id, str(rotated))
+                    c.tokens.save(c.connection_id, str(rotated), seed)
 
         return _BearerToken(c, ask, keep)
 

@@ -114,6 +114,9 @@ class Http:
 
     def _named(self, failure: errors.ExtractError, where: str) -> errors.ExtractError:
         text = self.redact(str(failure))[:SAID]
+        variable = self._connection.secrets.get("refresh_token")
+        if variable and isinstance(failure, errors.CredentialsRefused):
+            text = f"{text.rstrip('.')}. Put a fresh refresh token into {variable}."
         named = type(failure)(text if text.startswith(self._connection.id) else f"{where}: {text}")
         if isinstance(failure, errors.Transient) and isinstance(named, errors.Transient):
             named.retry_after = failure.retry_after
@@ -243,11 +246,26 @@ def _said(content: bytes) -> str:
 
 
 class _Redacting(logging.Filter):
-    """Keeps query strings and secrets out of the HTTP library's own log lines."""
+    """Keeps everything of an address but its host, and secrets, out of the HTTP library's own log lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = re.sub(r"\?\S+", "?…", redact(record.getMessage(), set())), ()
+        record.msg, record.args = _ADDRESS.sub(r"\1\2/…", redact(record.getMessage(), set())), ()
         return True
+
+
+_ADDRESS = re.compile(r"(https?://)(?:[^/\s\"'?#]*@)?([^/\s\"'?#]*)[^\s\"']*")
+"""A path can be a secret as well as a query can: a webhook's address is."""
+
+LOGGERS = ("httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")))
+"""Each by its own name: a filter is not asked about what the loggers below it say."""
+
+
+def redact_logs() -> None:
+    """Have the HTTP library log no address and no credential. Whoever opens a client calls this first."""
+    for name in LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(f, _Redacting) for f in logger.filters):
+            logger.addFilter(_Redacting())
 
 
 @asynccontextmanager
@@ -260,10 +278,7 @@ async def open_http(
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> AsyncIterator[Http]:
     """Open a connection. `rate_dir` holds the rate limit's memory, shared by every process of the book."""
-    for name in ("httpx", "httpcore"):
-        logger = logging.getLogger(name)
-        if not any(isinstance(f, _Redacting) for f in logger.filters):
-            logger.addFilter(_Redacting())
+    redact_logs()
     timeout = float(connection.settings.get("timeout_seconds", 60))
     with _Limiting(connection, vendor.rate, rate_dir) as acquire:
         async with httpx.AsyncClient(

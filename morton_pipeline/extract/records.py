@@ -30,6 +30,7 @@ Number = Series[pd.StringDtype]
 
 _NUMBER = r"^-?\d{1,19}(\.\d+)?$"
 """What fits decimal(28, 9); the warehouse could not store more digits before the point."""
+_is_number = re.compile(_NUMBER).match
 
 
 class Record(pa.DataFrameModel):
@@ -146,7 +147,7 @@ def validate_together(
     names = [c.name for c in declared]
     data = [[flatten(row) for row in rows] for rows in scopes]
     flat = [row for rows in data for row in rows]
-    frame = pd.DataFrame({n: pd.Series([_scalar(row.get(n)) for row in flat], dtype=object) for n in names})
+    frame = pd.DataFrame({n: pd.Series(_scalars([row.get(n) for row in flat]), dtype=object) for n in names})
     for c in declared:
         if c.settles_after is not None:
             frame[c.name] = [_settled(value, at - c.settles_after) for value in frame[c.name]]
@@ -208,8 +209,8 @@ def flatten(row: Mapping[str, Json], prefix: str = "") -> dict[str, Json]:
     """Turn a vendor's JSON object into columns: snake_case names, nested objects joined by `__`."""
     flat: dict[str, Json] = {}
     for name, value in row.items():
-        column_name = f"{prefix}{snake(name)}"
-        if isinstance(value, Mapping):
+        column_name = prefix + snake(name)
+        if isinstance(value, dict):
             flat.update(flatten(value, f"{column_name}__"))
         else:
             flat[column_name] = value
@@ -221,6 +222,14 @@ def snake(name: str) -> str:
     """`nodeClass` → `node_class`, `DocNumber` → `doc_number`, `skuID` → `sku_id`."""
     spaced = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name))
     return re.sub(r"\W+", "_", spaced).lower()
+
+
+_PLAIN = {str, int, float, bool, type(None)}
+
+
+def _scalars(values: list[Json]) -> list[Json]:
+    """Return a column's values as a frame holds them; most columns hold nothing that must be looked at one by one."""
+    return values if _PLAIN.issuperset(map(type, values)) else [_scalar(value) for value in values]
 
 
 def _scalar(value: Json) -> Json:
@@ -238,9 +247,7 @@ def _settled(value: Json, limit: datetime) -> Json:
         return None
     try:
         seen = (
-            datetime.fromtimestamp(float(value), UTC)
-            if re.match(_NUMBER, str(value))
-            else datetime.fromisoformat(str(value))
+            datetime.fromtimestamp(float(value), UTC) if _is_number(str(value)) else datetime.fromisoformat(str(value))
         )
     except (ValueError, OverflowError, OSError):
         return value

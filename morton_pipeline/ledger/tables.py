@@ -1,4 +1,4 @@
-"""The ledger's tables. Rows are added and never changed, except in `tokens` and `chain_head`.
+"""The ledger's tables. Rows are added and never changed, except in `refresh_tokens` and `chain_head`.
 
 Belongs here: columns and how values are stored. Exact values are stored as text, so that SQLite and PostgreSQL keep
 the same bytes and the audit chain can be recomputed from what is really there.
@@ -170,12 +170,14 @@ invoice_events = sa.Table(
 clock, which is what an accounting system's own deadlines run by, whatever `MORTON_NOW` says."""
 
 tokens = sa.Table(
-    "tokens",
+    "refresh_tokens",
     METADATA,
     sa.Column("connection_id", sa.String(200), primary_key=True),
+    sa.Column("seed_digest", sa.String(64), nullable=False),
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("saved_at", Instant, nullable=False),
 )
+"""The newest token of each connection's chain, encrypted. `seed_digest`: of the secret the chain began with."""
 
 CHAINED = {t.name: t for t in (decisions, invoices, invoice_lines, invoice_events)}
 """The tables whose every row stands in the audit chain."""

@@ -16,6 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from morton_pipeline.clock import wall
 from morton_pipeline.errors import MortonError
 from morton_pipeline.ledger import tables
+from morton_pipeline.ledger.canonical import digest
 from morton_pipeline.ledger.store import Ledger
 
 
@@ -25,11 +26,12 @@ class LedgerTokens:
 
     ledger: Ledger
 
-    def load(self, connection_id: str) -> str | None:
-        """Return the newest refresh token, or nothing when none was stored."""
+    def load(self, connection_id: str, seed: str) -> str | None:
+        """Return the newest refresh token of the chain that `seed` began, or nothing when there is none."""
+        tokens = tables.tokens.c
+        mine = sa.and_(tokens.connection_id == connection_id, tokens.seed_digest == _seed_digest(connection_id, seed))
         with self.ledger.read() as con:
-            mine = tables.tokens.c.connection_id == connection_id
-            stored: str | None = con.execute(sa.select(tables.tokens.c.token).where(mine)).scalar_one_or_none()
+            stored: str | None = con.execute(sa.select(tokens.token).where(mine)).scalar_one_or_none()
         if stored is None:
             return None
         try:
@@ -37,17 +39,26 @@ class LedgerTokens:
         except InvalidToken:
             raise MortonError(
                 f"The refresh token of connection {connection_id} was encrypted with another key: restore the "
-                f"MORTON_SECRET_KEY or the file {self.ledger.data / 'ledger.key'} it was saved with, or run "
-                f"`morton connect {connection_id}` for a new one."
+                f"MORTON_SECRET_KEY or the file {self.ledger.data / 'ledger.key'} it was saved with, or put a fresh "
+                "refresh token into the environment variable that its `refresh_token:` names in connections.yaml."
             ) from None
 
-    def save(self, connection_id: str, token: str) -> None:
-        """Make a rotated refresh token durable before it is first used."""
-        sealed = {"token": _cipher(self.ledger.data).encrypt(token.encode()).decode(), "saved_at": wall()}
+    def save(self, connection_id: str, token: str, seed: str) -> None:
+        """Make a rotated refresh token durable before it is first used, with the seed its chain began with."""
+        sealed = {
+            "seed_digest": _seed_digest(connection_id, seed),
+            "token": _cipher(self.ledger.data).encrypt(token.encode()).decode(),
+            "saved_at": wall(),
+        }
         mine = tables.tokens.c.connection_id == connection_id
         with self.ledger.transaction() as con:
             if con.execute(tables.tokens.update().where(mine).values(sealed)).rowcount == 0:
                 con.execute(tables.tokens.insert().values(connection_id=connection_id, **sealed))
+
+
+def _seed_digest(connection_id: str, seed: str) -> str:
+    """Tell seeds apart without keeping them: a refresh token is too long to be guessed from its hash."""
+    return digest(["refresh token", connection_id, seed])
 
 
 def _cipher(data: Path) -> Fernet:

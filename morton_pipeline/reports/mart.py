@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from morton_pipeline.book import Book
@@ -15,56 +16,92 @@ STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed"
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
          "invoice_mismatch")  # fmt: skip
 
-_OPEN_PERIODS = """
+_ROWS = """
     with open_periods as (
         select client_id, date_trunc('month', max(quantity_on))::date as open_month
         from marts.daily_quantities
         group by client_id
+    ),
+    counted as (
+        select client_id, service_id, arg_max(vendor, quantity_on) as vendor
+        from marts.daily_quantities
+        group by client_id, service_id
+    ),
+    ages as (
+        select vendor, max(allowed_age_minutes) as allowed_age_minutes
+        from marts.source_health
+        where endpoint <> 'incident_reports'
+        group by vendor
+    ),
+    aged as (
+        select
+            d.*,
+            coalesce(o.open_month, (select max(period_month) from marts.discrepancies)) as open_month,
+            a.allowed_age_minutes
+        from marts.discrepancies as d
+        left join open_periods as o on o.client_id = d.client_id
+        left join counted as c on c.client_id = d.client_id and c.service_id = d.service_id
+        left join ages as a
+            on a.vendor = case when d.kind = 'invoice_mismatch' then 'quickbooks_online' else c.vendor end
+    ),
+    d as (
+        select
+            * exclude (open_month, allowed_age_minutes) replace (
+                case
+                    when source_state in ('known', 'zero') and period_month = open_month
+                        and source_as_of_at + to_minutes(allowed_age_minutes) < ? then 'stale'
+                    else source_state
+                end as source_state
+            ),
+            open_month
+        from aged
     )
-    select d.*
-    from marts.discrepancies as d
-    left join open_periods as o on o.client_id = d.client_id
+    select * exclude (open_month) from d
 """
-_OPEN_MONTH = "coalesce(o.open_month, (select max(period_month) from marts.discrepancies))"
-_WAITING = "d.status in ('open', 'void', 'approved', 'snoozed')"
+"""A mart does not know that it has grown old: what was fresh when it was built is judged again when it is read."""
+
+_WAITING = "status in ('open', 'void', 'approved', 'snoozed')"
 
 
 def discrepancies(
-    book: Book, *, client: str | None = None, service: str | None = None, kind: str | None = None,
-    status: str | None = None, period: str | None = None, with_tolerated: bool = False,
+    book: Book, *, at: datetime, client: str | None = None, service: str | None = None, kind: str | None = None,
+    status: str | None = None, period: str | None = None, with_tolerated: bool = False, source: Path | None = None,
 ) -> list[Row]:  # fmt: skip
-    """Return discrepancies, largest money first. `period` is YYYY-MM, `all`, or nothing for the open month.
+    """Return discrepancies as they stand at an instant, largest money first.
 
-    Rows within a contract's tolerance stay out unless asked for. A filter that fits nothing known says what exists.
+    `period` is YYYY-MM, `all`, or nothing for the open month. Rows within a contract's tolerance stay out unless asked
+    for. A filter that fits nothing known says what exists. `source` is another published file, such as a look back.
     """
-    conditions, values = [], list[Any]()
-    if client:
-        conditions.append("(lower(d.client_id) = lower(?) or lower(d.client_name) = lower(?))")
-        values += [client, client]
-    if service:
-        conditions.append("(lower(d.service_id) = lower(?) or lower(d.service_name) = lower(?))")
-        values += [service, service]
-    if kind:
-        conditions.append("d.kind = ?")
-        values.append(kind)
-    if status:
-        conditions.append("d.status = ?")
-        values.append(status)
+    conditions, values = ["true"], list[Any]()
+    for value, column in ((client, "client"), (service, "service")):
+        if value:
+            conditions.append(f"(lower({column}_id) = lower(?) or lower({column}_name) = lower(?))")
+            values += [value, value]
+    for value, column in ((kind, "kind"), (status, "status")):
+        if value:
+            conditions.append(f"{column} = ?")
+            values.append(value)
     if period == "all":
-        conditions.append(f"(d.period_month = {_OPEN_MONTH} or {_WAITING})")
+        conditions.append(f"(period_month = open_month or {_WAITING})")
     elif period:
-        conditions.append("d.period_month = ?")
+        conditions.append("period_month = ?")
         values.append(month(period))
     else:
-        conditions.append(f"d.period_month = {_OPEN_MONTH}")
+        conditions.append("period_month = open_month")
     if not with_tolerated:
-        conditions.append("not d.is_within_tolerance")
-    order = " order by abs(d.variance_amount) desc nulls last, d.client_name, d.service_name, d.period_month, d.kind"
-    with connect_published(book) as con:
+        conditions.append("not is_within_tolerance")
+    order = " order by abs(variance_amount) desc nulls last, client_name, service_name, period_month, kind"
+    with connect_published(book, source) as con:
         for value, column in ((client, "client"), (service, "service")):
             if value:
                 _refuse_unknown(con, column, value)
-        return _rows(con, _OPEN_PERIODS + " where " + " and ".join(conditions) + order, values)
+        if period and period != "all":
+            _refuse_unknown_period(con, month(period))
+        return _rows(con, _ROWS + " where " + " and ".join(conditions) + order, [_naive(at), *values])
+
+
+def _naive(at: datetime) -> datetime:
+    return at.astimezone(UTC).replace(tzinfo=None)
 
 
 def month(text: str) -> date:
@@ -75,30 +112,26 @@ def month(text: str) -> date:
         raise BadInput(f"{text!r} is not a month; write it as 2026-11.") from None
 
 
-def by_id(book: Book, ids: Sequence[str] | None = None) -> dict[str, Row]:
+def by_id(book: Book, ids: Sequence[str] | None = None, *, at: datetime) -> dict[str, Row]:
     """Return discrepancies by id, all of them or the named ones; an unknown id says which are near."""
     with connect_published(book) as con:
-        rows = {row["discrepancy_id"]: row for row in _rows(con, "select * from marts.discrepancies", [])}
+        rows = {row["discrepancy_id"]: row for row in _rows(con, _ROWS, [_naive(at)])}
     if ids is None:
         return rows
-    return {i: _known(i, rows) for i in ids}
+    for discrepancy_id in ids:
+        if discrepancy_id not in rows:
+            raise BadInput(unknown(discrepancy_id, rows))
+    return {i: rows[i] for i in ids}
 
 
-def _known(discrepancy_id: str, rows: Mapping[str, Row]) -> Row:
-    if discrepancy_id in rows:
-        return rows[discrepancy_id]
+def unknown(discrepancy_id: str, rows: Mapping[str, Row]) -> str:
+    """Say that there is no such row, and which ids are near."""
     close = difflib.get_close_matches(discrepancy_id, list(rows), n=3)
     hint = f"Did you mean {', '.join(close)}? " if close else ""
-    raise BadInput(
+    return (
         f"There is no discrepancy {discrepancy_id!r}. {hint}"
         f"`morton discrepancies --period all` lists the ids; there are {len(rows)}."
     )
-
-
-def evidence(book: Book, discrepancy_id: str) -> list[Row]:
-    """Return the records behind one discrepancy, what changed first."""
-    by_id(book, [discrepancy_id])
-    return evidence_of(book, [discrepancy_id])[discrepancy_id]
 
 
 def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
@@ -114,14 +147,15 @@ def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
     return found
 
 
-def not_fresh(book: Book) -> list[Row]:
-    """Return the sources that are not fresh."""
+def not_fresh(book: Book, at: datetime) -> list[Row]:
+    """Return the sources that are not fresh at an instant."""
     sql = (
-        "select * from marts.source_health where state not in ('known', 'zero') "
-        "order by connection_id, endpoint, tenant_id"
+        "select * replace (case when state in ('known', 'zero') then 'stale' else state end as state) "
+        "from marts.source_health where state not in ('known', 'zero') "
+        "or last_complete_at + to_minutes(allowed_age_minutes) < ? order by connection_id, endpoint, tenant_id"
     )
     with connect_published(book) as con:
-        return _rows(con, sql, [])
+        return _rows(con, sql, [_naive(at)])
 
 
 def _rows(con: Any, sql: str, values: Sequence[Any]) -> list[Row]:
@@ -145,3 +179,13 @@ def _refuse_unknown(con: Any, column: str, value: str) -> None:
             else f"There are rows for {', '.join(sorted(str(p[0]) for p in known if p[0])[:20])}."
         )
         raise BadInput(f"No discrepancy is about a {column} {value!r}. {hint}")
+
+
+def _refuse_unknown_period(con: Any, period: date) -> None:
+    sql = "select distinct date_trunc('month', quantity_on)::date from marts.daily_quantities order by 1"
+    known = [row[0] for row in con.execute(sql).fetchall()]
+    if known and period not in known:
+        raise BadInput(
+            f"{period:%Y-%m} was not reconciled: nothing was read then. There are "
+            f"{', '.join(f'{m:%Y-%m}' for m in known)}."
+        )

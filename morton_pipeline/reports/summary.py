@@ -1,5 +1,6 @@
 """Sums over a list of discrepancies. Amounts of different currencies are never added."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
@@ -51,13 +52,19 @@ def totals(rows: Sequence[Row], root: Path) -> str:
     if not billable:
         return said
     first = billable[0]["discrepancy_id"]
-    morton = f"morton --book {_short(root)}"
+    morton = f"{_command()} --book {_short(root)}"
     return (
         f"{said}\n\nNext, for the largest row that can be billed ({billable[0]['client_name']}):\n"
         f"  {morton} evidence {first}\n"
         f'  {morton} decide approve {first} --reason "seen with the client" --as YOUR-NAME\n'
         f"  {morton} invoices post"
     )
+
+
+def _command() -> str:
+    """Name ourselves as we were called, so that the line can be copied."""
+    called = Path(sys.argv[0])
+    return _short(called.absolute()) if called.name == "morton" and called.is_file() else "morton"
 
 
 def _short(root: Path) -> str:

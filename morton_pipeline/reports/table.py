@@ -14,6 +14,7 @@ _HEADINGS = {
     "service_name": "service",
     "observed_quantity": "observed",
     "contracted_quantity": "contract",
+    "invoiced_quantity": "invoiced",
     "variance_quantity": "variance",
     "variance_amount": "amount",
     "source_state": "source",

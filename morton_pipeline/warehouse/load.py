@@ -22,7 +22,8 @@ from morton_pipeline.warehouse import diff, journal
 from morton_pipeline.warehouse.apply import ACCEPTANCE, ATTEMPT
 from morton_pipeline.warehouse.layout import EXTRACTIONS, declared_fields, record_table
 from morton_pipeline.warehouse.lock import connect
-from morton_pipeline.warehouse.verdict import Attempt, Loaded, cells_of, failed, judge
+from morton_pipeline.warehouse.scopes import Scope
+from morton_pipeline.warehouse.verdict import Attempt, Loaded, cells_of, failed, held_with, judge
 
 TICK = timedelta(microseconds=1)
 
@@ -82,13 +83,23 @@ def load_validated(book: Book, attempts: Sequence[Attempt], *, owner: str = "ext
         named = _named(con, [one for attempt in attempts for one in _for_every_tenant(con, attempt)])
         cells: dict[str, list[dict[str, Any]]] = {}
         results: dict[str, Loaded] = {}
-        for vendor, endpoint in dict.fromkeys((a.vendor, a.endpoint) for a in named.values()):
+        doubted: dict[Scope, Loaded] = {}
+        for vendor, endpoint in _needed_first({(a.vendor, a.endpoint) for a in named.values()}):
             of_list = {key: a for key, a in named.items() if (a.vendor, a.endpoint) == (vendor, endpoint)}
-            results |= {loaded.extraction_id: loaded for loaded in _load_list(con, book, of_list, cells)}
+            for one in _load_list(con, book, of_list, cells, doubted):
+                results[one.extraction_id] = one
+                if one.status != "complete":
+                    doubted[one.connection_id, one.vendor, one.endpoint, one.tenant_id] = one
         loaded = [results[extraction_id] for extraction_id in named]
         journal.append(con, book, [_line(one, clock_at, cells) for one in loaded])
         journal.replay(con, book)
     return loaded
+
+
+def _needed_first(lists: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Order lists as their vendor pages do: what another list needs stands before it, and is judged before it."""
+    places = {(v.name, e.name): place for v in VENDORS.values() for place, e in enumerate(v.endpoints)}
+    return sorted(lists, key=lambda one: (one[0], places.get(one, len(places)), one[1]))
 
 
 def _line(loaded: Loaded, clock_at: datetime, cells: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -141,9 +152,16 @@ def _stamp(at: datetime) -> str:
 
 
 def _load_list(
-    con: duckdb.DuckDBPyConnection, book: Book, named: Mapping[str, Attempt], cells: dict[str, list[dict[str, Any]]]
+    con: duckdb.DuckDBPyConnection,
+    book: Book,
+    named: Mapping[str, Attempt],
+    cells: dict[str, list[dict[str, Any]]],
+    doubted: Mapping[Scope, Loaded],
 ) -> list[Loaded]:
-    """Judge the attempts at one list of a vendor and write what changes; adds the quarantined cells to `cells`."""
+    """Judge the attempts at one list of a vendor and write what changes; adds the quarantined cells to `cells`.
+
+    `doubted` are the scopes of this load that are not complete: what was computed from one of them waits with it.
+    """
     read = {key: a.validated for key, a in named.items() if a.validated is not None}
     loaded = [failed(key, a, a.error) for key, a in named.items() if key not in read]
     if not read:
@@ -152,13 +170,17 @@ def _load_list(
     table = record_table(first.vendor, first.endpoint)
     if table is None:
         raise BadInput(f"No vendor page declares {first.endpoint} of {first.vendor}, so its records have no table.")
-    declared = declared_fields(VENDORS[first.vendor].endpoint(first.endpoint))
+    endpoint = VENDORS[first.vendor].endpoint(first.endpoint)
+    declared = declared_fields(endpoint)
     arrived = [
         diff.Arrived(key, named[key].connection_id, named[key].tenant_id, validated) for key, validated in read.items()
     ]
     results = []
     for one, difference in zip(arrived, diff.compare(con, table, declared, arrived), strict=True):
-        result = judge(one.extraction_id, named[one.extraction_id], one.validated, difference, book.limits)
+        attempt = named[one.extraction_id]
+        needed = [doubted.get((attempt.connection_id, attempt.vendor, n, attempt.tenant_id)) for n in endpoint.needs]
+        result = judge(one.extraction_id, attempt, one.validated, difference, book.limits)
+        result = held_with(result, [n for n in needed if n is not None])
         results.append(result)
         if result.status != "failed":
             cells[one.extraction_id] = cells_of(one.validated)

@@ -93,13 +93,14 @@ def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
-def connect_published(book: Book) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the published mart for reading; tables are `marts.…`."""
-    if not book.published.is_file():
+def connect_published(book: Book, source: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the published mart (or another published file) for reading; tables are `marts.…`."""
+    source = source or book.published
+    if not source.is_file():
         raise NothingPublished(f"{book.root} has published nothing yet: run `morton extract`, then `morton reconcile`.")
     # Attached and not opened: within one process DuckDB hands out a file it already has open under this name, even
     # after another has taken its place.
     with duckdb.connect() as con:
-        con.execute(f"attach {literal(str(book.published))} as mart (read_only)")
+        con.execute(f"attach {literal(str(source))} as mart (read_only)")
         con.execute("use mart")
         yield con

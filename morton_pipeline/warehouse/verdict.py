@@ -5,7 +5,7 @@ Belongs here: the verdict on one scope, from numbers alone. Does not: comparing 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,15 @@ def judge(extraction_id: str, attempt: Attempt, validated: Validated, difference
         removed_count=difference.counts["removed"],
         reason=" ".join(part for part in (doubt, set_aside) if part),
     )  # fmt: skip
+
+
+def held_with(loaded: Loaded, needed: Sequence[Loaded]) -> Loaded:
+    """Hold an attempt back where a list it was computed from was not believed: it is only as good as that one."""
+    if loaded.status == "failed" or not needed:
+        return loaded
+    named = " and ".join(f"{one.endpoint} ({one.status}: {one.extraction_id})" for one in needed)
+    why = f"It was computed from {named}; settle that first, then accept this one if its records are right."
+    return replace(loaded, status="suspect", reason=" ".join(part for part in (loaded.reason, why) if part))
 
 
 def cells_of(validated: Validated) -> list[dict[Any, Any]]:

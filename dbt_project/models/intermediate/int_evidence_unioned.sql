@@ -24,13 +24,12 @@ usage as (
 merged as (
     select
         discrepancy_id,
-        count_vendor,
-        included_quantity,
-        measured_on,
-        has_agreed_set,
-        vendor,
-        connection_id,
         record_path,
+        max(count_vendor) as count_vendor,
+        max(included_quantity) as included_quantity,
+        max(case when has_agreed_set then 1 else 0 end) = 1 as has_agreed_set,
+        max(vendor) as vendor,
+        max(connection_id) as connection_id,
         max(record_id) as record_id,
         max(record_name) as record_name,
         max(case when is_now then mark end) as mark,
@@ -41,31 +40,32 @@ merged as (
         min(stood_from) as first_seen_on,
         max(case when spell_to > measured_on then measured_on else {{ plus_days(-1, 'spell_to') }} end) as last_seen_on
     from usage
-    group by discrepancy_id, count_vendor, included_quantity, measured_on, has_agreed_set, vendor, connection_id, record_path
+    group by discrepancy_id, record_path
 ),
 
-placed as (
+-- The first of them are included, where the contract includes any.
+included as (
     select
-        *,
-        row_number() over (
-            partition by discrepancy_id, coalesce(standing_now, '') = 'counted' and vendor = count_vendor
-            order by first_seen_on, record_path
-        ) as place
+        discrepancy_id,
+        record_path,
+        included_quantity,
+        row_number() over (partition by discrepancy_id order by first_seen_on, record_path) as place
     from merged
+    where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
 ),
 
 counted as (
     select
-        discrepancy_id,
+        merged.discrepancy_id,
         vendor,
         connection_id,
-        record_path,
+        merged.record_path,
         record_id,
         record_name,
         case
             when coalesce(standing_now, standing_agreed) = 'excluded' then 'excluded'
             when vendor <> count_vendor then 'coverage_only'
-            when standing_now = 'counted' and place <= included_quantity then 'included'
+            when included.place <= included.included_quantity then 'included'
             else 'billed'
         end as bucket,
         coalesce(
@@ -86,11 +86,19 @@ counted as (
             when coalesce(standing_agreed, '') = 'counted' then 'removed'
             else 'kept'
         end as change
-    from placed
+    from merged
+    left join included
+        on included.discrepancy_id = merged.discrepancy_id and included.record_path = merged.record_path
     where standing_now is not null or standing_agreed is not null
 ),
 
+-- Joined in two ways and not by one condition with an or: that would compare every record with every finding.
+{% set ways = [
+    "findings.kind = 'unmapped_company' and spells.client_id is null and findings.client_subject = spells.connection_id || '/' || spells.company_id",
+    "findings.kind = 'unmapped_sku' and spells.client_id = findings.client_id and findings.service_subject = spells.vendor || '/' || spells.sku",
+] %}
 unmapped as (
+    {% for way in ways %}
     select
         findings.discrepancy_id,
         spells.vendor,
@@ -106,22 +114,10 @@ unmapped as (
         case when spells.stood_from >= findings.period_month then 'added' else 'kept' end as change
     from {{ ref('int_findings_unioned') }} as findings
     inner join {{ ref('int_spells') }} as spells
-        on
-            spells.standing = 'unmapped'
-            and spells.is_current
-            and (
-                (
-                    findings.kind = 'unmapped_company'
-                    and spells.client_id is null
-                    and findings.client_subject = spells.connection_id || '/' || spells.company_id
-                )
-                or (
-                    findings.kind = 'unmapped_sku'
-                    and spells.client_id = findings.client_id
-                    and findings.service_subject = spells.vendor || '/' || spells.sku
-                )
-            )
-    where findings.kind in ('unmapped_company', 'unmapped_sku')
+        on {{ way }}
+    where spells.standing = 'unmapped' and spells.is_current
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 invoiced as (

@@ -4,6 +4,8 @@ with
 counted as (
     select
         spells.*,
+        -- Where a record says nothing of a person it stands for one by itself.
+        coalesce(spells.person_key, spells.record_path) as holder_key,
         services.unit
     from {{ ref('int_spells') }} as spells
     inner join {{ ref('int_services') }} as services on services.service_id = spells.service_id
@@ -15,7 +17,7 @@ persons as (
     select
         *,
         max(spell_to) over (
-            partition by client_id, service_id, vendor, connection_id, person_key
+            partition by client_id, service_id, vendor, connection_id, holder_key
             order by spell_from, spell_to, record_path
             rows between unbounded preceding and 1 preceding
         ) as held_until
@@ -27,7 +29,7 @@ stints as (
     select
         *,
         sum(case when held_until >= spell_from then 0 else 1 end) over (
-            partition by client_id, service_id, vendor, connection_id, person_key
+            partition by client_id, service_id, vendor, connection_id, holder_key
             order by spell_from, spell_to, record_path
             rows between unbounded preceding and current row
         ) as stint
@@ -41,7 +43,7 @@ intervals as (
     union all
     select client_id, service_id, vendor, connection_id, cast(1 as decimal(18, 4)), min(spell_from), max(spell_to)
     from stints
-    group by client_id, service_id, vendor, connection_id, person_key, stint
+    group by client_id, service_id, vendor, connection_id, holder_key, stint
 ),
 
 steps as (

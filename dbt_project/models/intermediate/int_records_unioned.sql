@@ -1,3 +1,4 @@
+{{ config(materialized='view') }}
 {% for e in countable_endpoints() %}
 select
     '{{ e.vendor }}' as vendor,
@@ -9,7 +10,8 @@ select
     lower(company_id) as company_id,
     record_id,
     record_name,
-    connection_id || '|' || tenant_id || '|' || person_key as person_key,
+    case when person_key <> record_key then connection_id || '|' || tenant_id || '|' || person_key end as person_key,
+    {{ class_text(e, 'records', 'patterned') }} as class_text,
     sku,
     coalesce(skus.product_name, sku_name) as sku_name,
     mark,
@@ -18,6 +20,7 @@ select
     valid_from,
     valid_to
 from {{ ref('stg_' ~ e.vendor ~ '__' ~ e.endpoint) }} as records
+cross join {{ fields_with_patterns(e) }} as patterned
 left join {{ ref('microsoft_skus') }} as skus
     on '{{ e.vendor }}' = 'microsoft365' and lower(skus.sku_part_number) = lower(records.sku)
 where {{ is_connected() }}

@@ -1,7 +1,14 @@
 -- A spell is a stretch of days in which one record stood in one bucket. Exclusions cut a record's time into pieces.
 with
 
+-- An exclusion names a record, or records of a client, or of everybody: three joins, so that only the last looks at all.
+{% set ways = [
+    "lower(exclusions.record_id) = lower(records.record_id)",
+    "exclusions.record_id is null and exclusions.client_id = records.client_id",
+    "exclusions.record_id is null and exclusions.client_id is null",
+] %}
 matches as (
+    {% for way in ways %}
     select
         records.record_path,
         records.start_on,
@@ -12,14 +19,16 @@ matches as (
     from {{ ref('int_records_classified') }} as records
     inner join {{ ref('int_exclusions_unioned') }} as exclusions
         on
-            (exclusions.client_id is null or exclusions.client_id = records.client_id)
+            {{ way }}
+            and (exclusions.client_id is null or exclusions.client_id = records.client_id)
             and (exclusions.service_id is null or exclusions.service_id = records.service_id)
             and (exclusions.vendor is null or exclusions.vendor = records.vendor)
-            and (exclusions.record_id is null or lower(exclusions.record_id) = lower(records.record_id))
             and (exclusions.name_like is null or lower(records.record_name) like exclusions.name_like escape '!')
             and exclusions.effective_from < records.end_on
             and exclusions.expires_on > records.start_on
     where exclusions.record_id is not null or exclusions.name_like is not null
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 ),
 
 points as (
@@ -112,19 +121,29 @@ stood as (
     cross join (select {{ local_date('as_of_at', "'UTC'") }} as today_on from {{ ref('stg_morton__clock') }}) as today
 ),
 
--- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything.
+-- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything. Most
+-- records have one spell without an end, and nothing to look back at.
+ended as (
+    select distinct vendor, record_path
+    from stood
+    where spell_to < cast('9999-12-31' as date)
+),
+
 turned as (
     select
-        *,
+        stood.vendor,
+        stood.record_path,
+        stood.spell_from,
         case
-            when lag(spell_to) over (partition by vendor, record_path order by spell_from) = spell_from
-                and lag(standing) over (partition by vendor, record_path order by spell_from) = standing
-                and lag(coalesce(client_id, '')) over (partition by vendor, record_path order by spell_from) = coalesce(client_id, '')
-                and lag(coalesce(service_id, '')) over (partition by vendor, record_path order by spell_from) = coalesce(service_id, '')
+            when lag(stood.spell_to) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = stood.spell_from
+                and lag(stood.standing) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = stood.standing
+                and lag(coalesce(stood.client_id, '')) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = coalesce(stood.client_id, '')
+                and lag(coalesce(stood.service_id, '')) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = coalesce(stood.service_id, '')
                 then 0
             else 1
         end as is_turn
     from stood
+    inner join ended on ended.vendor = stood.vendor and ended.record_path = stood.record_path
 ),
 
 stretched as (
@@ -134,9 +153,20 @@ stretched as (
             partition by vendor, record_path order by spell_from rows between unbounded preceding and current row
         ) as stretch
     from turned
+),
+
+begun as (
+    select
+        vendor,
+        record_path,
+        spell_from,
+        min(spell_from) over (partition by vendor, record_path, stretch) as stood_from
+    from stretched
 )
 
 select
-    *,
-    min(spell_from) over (partition by vendor, record_path, stretch) as stood_from
-from stretched
+    stood.*,
+    coalesce(begun.stood_from, stood.spell_from) as stood_from
+from stood
+left join begun
+    on begun.vendor = stood.vendor and begun.record_path = stood.record_path and begun.spell_from = stood.spell_from

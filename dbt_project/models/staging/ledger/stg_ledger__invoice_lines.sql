@@ -1,15 +1,17 @@
 select
-    invoice_id,
-    decision_id,
-    discrepancy_id,
-    client_id,
-    service_id,
-    kind,
-    currency,
-    state,
-    accounting_id,
-    cast(quantity as decimal(18, 4)) as quantity,
-    cast(unit_price as decimal(18, 4)) as unit_price,
-    cast(amount as decimal(18, 4)) as amount,
-    cast(period_month as date) as period_month
-from {{ source('ledger', 'invoice_lines') }}
+    lines.invoice_id,
+    lines.decision_id,
+    lines.discrepancy_id,
+    lines.client_id,
+    lines.service_id,
+    lines.kind,
+    lines.currency,
+    lines.state,
+    lines.accounting_id,
+    cast(lines.quantity as decimal(18, 4)) as quantity,
+    cast(lines.unit_price as decimal(18, 4)) as unit_price,
+    cast(lines.amount as decimal(18, 4)) as amount,
+    cast(lines.period_month as date) as period_month
+from {{ source('ledger', 'invoice_lines') }} as lines
+inner join {{ ref('stg_ledger__invoices') }} as invoices
+    on invoices.invoice_id = lines.invoice_id and invoices.is_state_known

@@ -26,6 +26,7 @@ select
             ', ',
             case when not account_enabled then 'account disabled' end,
             case when lower(user_type) = 'guest' then 'guest' end,
+            case when mailbox_status = 403 then 'mailbox kind hidden' end,
             case when lower(capability_status) = 'warning' then 'subscription past its end' end
         ),
         ''

@@ -1,0 +1,142 @@
+"""Commands that read connections and build the marts."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from morton_pipeline.cli import BOOK, checked_now, cli, command, formats, say, show, warn_not_fresh
+
+if TYPE_CHECKING:
+    from morton_pipeline.book import Book
+
+EXTRACTION_COLUMNS = ("connection_id", "endpoint", "tenant_id", "status", "record_count", "added_count",
+                      "changed_count",
+                      "removed_count", "reason")  # fmt: skip
+
+
+@cli.command("demo")
+@BOOK
+@formats("table", "json")
+@click.option("--serve", "is_serving", is_flag=True, help="Open the Dagster UI on the demo book afterwards.")
+@click.option("--days", default=90, show_default=True, help="How many of the days to replay.")
+@click.pass_context
+def demo(context: click.Context, book_dir: Path | None, output: str, is_serving: bool, days: int) -> None:
+    """Run the whole job on a generated MSP: replay 90 days from local stand-ins, then list what leaks."""
+    from morton_pipeline.cli.lists import show_open_month
+    from morton_pipeline.simulator.demo import run, stand_ins
+
+    book = run(book_dir or context.find_root().obj or Path("demo"), days=days, say=say)
+    show_open_month(book, output)
+    if is_serving:
+        from morton_pipeline.serve import serve as start
+
+        with stand_ins(book):
+            start(book)
+
+
+@command(cli, "extract", connects=True)
+@click.argument("connections", nargs=-1, metavar="[CONNECTION]…")
+def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
+    """Read connections now, all of them or the named ones, whatever their schedule says."""
+    from morton_pipeline.refresh import refresh
+
+    chosen = [book.connection(c) for c in connections] or list(book.connections)
+    at = checked_now(book)
+    loaded = refresh(book, chosen, at=at, say=lambda what: say(f"read {what}") if sys.stderr.isatty() else None)
+    names = ("extraction_id", "vendor", "quarantined_count", *EXTRACTION_COLUMNS)
+    rows = [{name: getattr(one, name) for name in names} for one in loaded]
+    show(rows, output, EXTRACTION_COLUMNS, "This book has no connections to read.")
+    if any(one.status != "complete" for one in loaded):
+        say("Some scopes are not complete; the rest is loaded. `morton extractions` lists what can be accepted.")
+        raise SystemExit(1)
+
+
+@command(cli, "reconcile")
+@click.option("--as-of", "as_of", metavar="T", help="Build what was known at this instant, beside the current mart.")
+@click.option("--period", metavar="YYYY-MM", help="The month to summarise; the open month by default.")
+def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) -> None:
+    """Compare what the tools count with contracts and invoices, and publish the marts."""
+    from morton_pipeline import clock
+    from morton_pipeline.reconcile import reconcile as build
+    from morton_pipeline.reports import mart
+    from morton_pipeline.reports.summary import summary
+
+    if period:
+        mart.month(period)
+    at = checked_now(book)
+    instant = clock.parse(as_of, "--as-of") if as_of else None
+    published = build(book, at=at, as_of=instant)
+    if instant:
+        say(f"What was known at {as_of} is in {published}.")
+    else:
+        warn_not_fresh(book)
+    rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
+    columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
+    show(summary(rows), output, columns, "Nothing differs from the contracts.")
+
+
+@cli.group()
+def seeds() -> None:
+    """The contract seeds analysts edit."""
+
+
+@command(seeds, "check")
+def check(book: "Book", output: str) -> None:
+    """Name everything wrong in the seeds by file, row, column and fix."""
+    from morton_pipeline.seeds import check as find
+
+    rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in find(book)]
+    show(rows, output, ("file", "row", "column", "message"), f"The seeds in {book.seeds} are right.")
+    if rows:
+        raise SystemExit(1)
+
+
+@cli.group(invoke_without_command=True)
+@BOOK
+@formats("table", "json")
+@click.pass_context
+def extractions(context: click.Context, book_dir: Path | None, output: str) -> None:
+    """List the latest reading of every scope; accept one that was held back."""
+    if book_dir:
+        context.find_root().obj = book_dir
+    if context.invoked_subcommand is None:
+        from morton_pipeline.book import open_book
+        from morton_pipeline.warehouse.load import latest
+
+        rows = latest(open_book(context.find_root().obj))
+        columns = (
+            "extraction_id",
+            "status",
+            "record_count",
+            "quarantined_count",
+            "added_count",
+            "removed_count",
+            "reason",
+        )
+        show(rows, output, columns, "Nothing was read yet: `morton extract`.")
+
+
+@command(extractions, "accept")
+@click.argument("extraction_id", metavar="ID")
+@click.option("--as", "actor", required=True, metavar="NAME", help="Who vouches for it.")
+def accept(book: "Book", output: str, extraction_id: str, actor: str) -> None:
+    """Let a reading that was held back count, on a person's word."""
+    from dataclasses import asdict
+
+    from morton_pipeline.warehouse.load import accept as let_count
+
+    accepted = asdict(let_count(book, extraction_id, actor, checked_now(book)))
+    show([accepted], output, ("extraction_id", "status", "record_count", "accepted_by", "accepted_at"), "")
+    say("It counts from the next `morton reconcile` on.")
+
+
+@command(cli, "serve", ("table",), connects=True)
+@click.option("--port", default=3000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True)
+def serve(book: "Book", output: str, port: int, host: str) -> None:
+    """Run the Dagster UI, its daemon and the schedules on this book until stopped."""
+    from morton_pipeline.serve import serve as start
+
+    start(book, port=port, host=host)

@@ -1,0 +1,95 @@
+"""Commands that turn approved rows into invoices, exactly once."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from morton_pipeline.cli import Row, checked_now, cli, command, say, show, show_in_mart
+
+if TYPE_CHECKING:
+    from morton_pipeline.book import Book
+
+COLUMNS = ("reference", "client_id", "period_month", "total_amount", "currency", "state", "accounting_id", "reason")
+_PERIOD = click.option("--period", metavar="YYYY-MM", help="Only this month.")
+
+
+@cli.group()
+def invoices() -> None:
+    """Turn approved rows into invoices, exactly once."""
+
+
+@command(invoices, "plan", connects=True)
+@_PERIOD
+def plan(book: "Book", output: str, period: str | None) -> None:
+    """Show what would be sent now. Writes nothing anywhere."""
+    from morton_pipeline import clock
+    from morton_pipeline.accounting import posting
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reports import mart
+
+    month = mart.month(period) if period else None
+    with open_ledger(book) as ledger:
+        planned = posting.plan(book, ledger, mart.by_id(book, at=clock.now()), period=month)
+    rows: list[Row] = [
+        {**draft.intent, "client_name": draft.client_name, "state": "planned", "lines": len(draft.lines), "reason": "",
+         "payload": draft.payload}
+        for draft in planned.drafts
+    ]  # fmt: skip
+    rows += [{**decision, "state": "held", "reason": why} for decision, why in planned.held]
+    columns = ("state", "reference", "client_id", "period_month", "total_amount", "currency", "lines", "reason")
+    show(rows, output, columns, "Nothing is approved and waiting to be sent.")
+
+
+@command(invoices, "post", connects=True)
+@_PERIOD
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@click.option("--release", multiple=True, metavar="REFERENCE", help="Let a parked invoice past its bound.")
+@click.option("--as", "actor", default="morton", show_default=True, metavar="NAME", help="Who sends.")
+def post(book: "Book", output: str, period: str | None, is_sure: bool, release: tuple[str, ...], actor: str) -> None:
+    """Send what is approved to the accounting system."""
+    from morton_pipeline.accounting import posting
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reconcile import refresh_decisions
+    from morton_pipeline.reports import mart
+
+    month = mart.month(period) if period else None
+    at = checked_now(book)
+    with open_ledger(book) as ledger:
+        current = mart.by_id(book, at=at)
+        planned = posting.plan(book, ledger, current, period=month)
+        if planned.drafts and not is_sure and sys.stdin.isatty():
+            named = ", ".join(f"{d.client_name} {d.total_amount} {d.currency}" for d in planned.drafts[:10])
+            click.confirm(f"Send {len(planned.drafts)} invoices ({named})?", abort=True, err=True)
+        for decision, why in planned.held:
+            say(f"Held: {decision['discrepancy_id']}: {why}")
+        rows = posting.post(book, ledger, current, at=at, period=month, release=release, actor=actor)
+    show(rows, output, COLUMNS, "Nothing was approved and waiting to be sent.")
+    if rows:
+        show_in_mart(book, lambda: refresh_decisions(book, at))
+    if planned.held or any(row["state"] not in ("posted", "planned") for row in rows):
+        raise SystemExit(1)
+
+
+@command(invoices, "status")
+def status(book: "Book", output: str) -> None:
+    """Show every invoice and its state."""
+    from morton_pipeline.ledger import invoices as sent
+    from morton_pipeline.ledger.store import open_ledger
+
+    with open_ledger(book) as ledger:
+        rows = sent.status(ledger)
+    show(rows, output, COLUMNS, "No invoice has been planned or sent yet.")
+
+
+@command(invoices, "verify", connects=True)
+def verify(book: "Book", output: str) -> None:
+    """Read every posted invoice back and name those that are no longer what was approved."""
+    from morton_pipeline.accounting import posting
+    from morton_pipeline.ledger.store import open_ledger
+
+    with open_ledger(book) as ledger:
+        rows = posting.verify(book, ledger)
+    show(rows, output, COLUMNS, "Every posted invoice is as it was approved.")
+    if rows:
+        raise SystemExit(1)

@@ -1,0 +1,124 @@
+"""Commands that only look."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from morton_pipeline.cli import cli, command, say, show, warn_not_fresh
+
+if TYPE_CHECKING:
+    from morton_pipeline.book import Book
+
+COLUMNS = ("discrepancy_id", "kind", "client_name", "service_name", "observed_quantity", "contracted_quantity",
+           "invoiced_quantity", "variance_quantity", "variance_amount", "currency", "began_on", "source_state", "status")  # fmt: skip
+
+
+def show_open_month(book: "Book", output: str) -> None:
+    """Print what the open month holds and the next step for its largest row that can be billed."""
+    from morton_pipeline import clock
+    from morton_pipeline.reports import mart
+    from morton_pipeline.reports.summary import totals
+
+    rows = mart.discrepancies(book, at=clock.now())
+    show(rows, output, COLUMNS, "Nothing differs from the contracts.")
+    if output == "table" and rows:
+        click.echo(totals(rows, book.root))
+
+
+@command(cli, "discrepancies", ("table", "json", "csv", "xlsx"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--service", metavar="S", help="A service's id or name.")
+@click.option("--kind", metavar="K", help="One kind, e.g. under_billed.")
+@click.option("--status", metavar="S", help="One status, e.g. open.")
+@click.option("--period", metavar="M", help="YYYY-MM, or all; the open month by default.")
+@click.option("--all", "with_tolerated", is_flag=True, help="Rows within a contract's tolerance as well.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="The file for csv or xlsx; csv goes to the screen otherwise."
+)
+def discrepancies(
+    book: "Book",
+    output: str,
+    client: str | None,
+    service: str | None,
+    kind: str | None,
+    status: str | None,
+    period: str | None,
+    with_tolerated: bool,
+    out: Path | None,
+) -> None:
+    """List what somebody must look at, largest money first."""
+    from morton_pipeline import clock
+    from morton_pipeline.reports import mart
+    from morton_pipeline.reports.show import as_csv, write_workbook
+    from morton_pipeline.reports.summary import totals
+
+    for value, known, what in ((kind, mart.KINDS, "kind"), (status, mart.STATUSES, "status")):
+        if value and value not in known:
+            raise click.UsageError(f"{value!r} is not a {what}; there are {', '.join(known)}.")
+    rows = mart.discrepancies(
+        book, at=clock.now(), client=client, service=service, kind=kind, status=status, period=period,
+        with_tolerated=with_tolerated,
+    )  # fmt: skip
+    columns = list(rows[0]) if rows else list(COLUMNS)
+    if output == "csv" and out is None:
+        click.echo(as_csv(rows, columns), nl=False)
+    elif output in ("csv", "xlsx"):
+        target = out or book.data / "discrepancies.xlsx"
+        if output == "csv":
+            target.write_text(as_csv(rows, columns), "utf-8")
+        else:
+            write_workbook(rows, columns, target, "Discrepancies")
+        say(f"{len(rows)} rows are in {target}. Delete the lines you do not want, then")
+        say(f'  morton decide approve --from {target} --reason "…" --as YOUR-NAME')
+    else:
+        if output == "table":
+            warn_not_fresh(book)
+        show(
+            rows, output, COLUMNS, "Nothing in this selection differs from the contracts, as far as sources are fresh."
+        )
+        if output == "table" and rows:
+            click.echo(totals(rows, book.root))
+
+
+@command(cli, "evidence")
+@click.argument("discrepancy_id", metavar="ID")
+def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
+    """Show the records behind one discrepancy, what changed first."""
+    from morton_pipeline import clock
+    from morton_pipeline.reports import mart
+
+    row = mart.by_id(book, [discrepancy_id], at=clock.now())[discrepancy_id]
+    if output == "table":
+        click.echo(row["explanation"])
+    columns = (
+        "change",
+        "bucket",
+        "record_name",
+        "record_id",
+        "vendor",
+        "first_seen_on",
+        "last_seen_on",
+        "bucket_reason",
+    )
+    rows = mart.evidence_of(book, [discrepancy_id])[discrepancy_id]
+    show(rows, output, columns, "No records stand behind this row.")
+
+
+@cli.group()
+def audit() -> None:
+    """The chain that proves nobody changed what was decided and sent."""
+
+
+@command(audit, "verify")
+def verify(book: "Book", output: str) -> None:
+    """Recompute the whole chain and name the first row that does not fit."""
+    from morton_pipeline.ledger.audit import verify as recompute
+    from morton_pipeline.ledger.store import open_ledger
+
+    with open_ledger(book) as ledger:
+        found = recompute(ledger)
+    rows = [{"entries": found.row_count, "is_whole": found.is_whole, "problem": found.problem}]
+    show(rows, output, ("entries", "is_whole", "problem"), "")
+    if not found.is_whole:
+        raise SystemExit(1)
