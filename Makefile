@@ -32,7 +32,7 @@ format: $(READY) ## rewrite Python and SQL the way lint wants them
 	@$(BIN)/sqlfmt --quiet --no-progressbar dbt_project/models dbt_project/macros dbt_project/tests
 
 contracts: $(READY) $(TOOLS) ## hold requests and records against the vendors' own descriptions; nothing may be skipped
-	@MORTON_REQUIRE_CONTRACTS=1 $(BIN)/python -m pytest tests/contracts -n 2 --dist loadgroup
+	@MORTON_REQUIRE_CONTRACTS=1 $(BIN)/python -m pytest -m contract -n 2 --dist loadgroup
 
 bench: $(READY) ## time and size of what grows
 	@$(BIN)/python -m benchmarks

@@ -101,7 +101,8 @@ order by client_id, service_id
 
 def in_duckdb(root: Path) -> pd.DataFrame:
     """Answer with one query over the warehouse's own current records and the seeds."""
-    with duckdb.connect(config={"enable_progress_bar": False}) as con:
+    with duckdb.connect() as con:
+        con.execute("set enable_progress_bar = false")
         con.execute(f"attach '{root / 'data' / 'warehouse.duckdb'}' as w (read_only)")
         for seed in ("services", "contracts", "company_mappings", "service_mappings", "exclusions"):
             path = root / "seeds" / f"{seed}.csv"

@@ -352,19 +352,17 @@ _BOUNDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 """What a limit may be, where at least 0 is not all there is to say."""
 
 
-def make_data_folder(book: Book, *below: str, is_open: bool = False) -> Path:
-    """Make the book's data folder, or one in it, and return it; one that exists is left as it is.
-
-    Other accounts may pass through the data folder to what is published, and may not see what else is there.
-    """
-    _make_folder(book.data, 0o711)
-    folder = book.data.joinpath(*below)
-    _make_folder(folder, 0o755 if is_open else 0o700)
-    return folder
+PRIVATE, PASSABLE, OPEN = 0o700, 0o711, 0o755
+"""Modes of folders: for our account alone; for others to pass through unseeing; for others to read."""
 
 
-def _make_folder(path: Path, mode: int) -> None:
-    """Make a folder with exactly this mode, whatever the umask, however many processes make it at once."""
+def make_data_folder(book: Book) -> None:
+    """Make the book's data folder: other accounts may pass through it to what is published, and see nothing else."""
+    make_folder(book.data, PASSABLE)
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder with exactly this mode, whatever the umask; one that exists is left as it is."""
     if path.is_dir():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -103,6 +103,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
 
 _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
 _NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles", "sku_includes": "SKUs that include others"}
+_IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
 
 
@@ -241,6 +242,19 @@ class _Check:
                         name, line, key, f"{row[key]!r} stands in row {seen[row[key]]} already; give this row its own"
                     )
                 seen.setdefault(row[key], line)
+        for name, column in _IN_ACCOUNTING.items():
+            owners: dict[str, tuple[int, str]] = {}
+            for line, row in self.rows[name]:
+                value, owner = row[column], row[_KEYS[name]]
+                if value and value in owners:
+                    first, other = owners[value]
+                    message = (
+                        f"{value!r} is that of {other} in row {first} already, and what is invoiced under it could be "
+                        f"either's; give {owner} its own in the accounting system"
+                    )
+                    self._add(name, line, column, message)
+                elif value:
+                    owners[value] = (line, owner)
 
     def _references(self) -> None:
         known = {
@@ -312,6 +326,14 @@ class _Check:
                 both = " and ".join(sorted(endpoints[service, vendor]))
                 message = f"{service} would be counted from {both} of {vendor}; choose one"
                 self._add("service_mappings", line, "endpoint", message)
+        units = {row["service_id"]: row["unit"].lower() for _, row in self.rows["services"]}
+        for line, row in self.rows["service_mappings"]:
+            if row["endpoint"] == BOUGHT and units.get(row["service_id"]) == "user":
+                message = (
+                    f"{row['service_id']} has the unit user, and {BOUGHT} lists what was bought without saying who "
+                    "holds it; map it at user_licenses, or give the service the unit licence"
+                )
+                self._add("service_mappings", line, "endpoint", message)
         for line, row in self.rows["services"]:
             service = row["service_id"]
             if not row["count_vendor"] and len(vendors[service]) > 1:
@@ -354,6 +376,9 @@ class _Check:
                 if start < end:
                     self._add(name, later, "effective_from", f"overlaps row {earlier} for {' and '.join(key)}; {rule}")
 
+
+BOUGHT = "subscribed_skus"
+"""The countable endpoint that lists what was bought, not who holds it."""
 
 COUNTABLE = (
     ("ninjaone", "devices"),

@@ -24,7 +24,7 @@ import click
 import filelock
 import yaml
 
-from morton_pipeline.book import PROJECT, Book
+from morton_pipeline.book import PRIVATE, PROJECT, Book, make_data_folder, make_folder
 from morton_pipeline.errors import BadInput, MortonError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -87,7 +87,8 @@ def serve(book: Book, port: int = 3000, host: str = "127.0.0.1", say: Callable[[
 
 def write_dagster_yaml(book: Book) -> Path:
     """Write Dagster's settings for a book unless somebody has; return where they are."""
-    book.dagster_home.mkdir(parents=True, exist_ok=True)
+    make_data_folder(book)
+    make_folder(book.dagster_home, PRIVATE)
     path = book.dagster_home / "dagster.yaml"
     if not path.exists():
         path.write_text(DAGSTER_YAML, "utf-8")

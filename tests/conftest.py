@@ -1,5 +1,6 @@
 """What every test shares: a book's connection with throw-away secrets, and the list of edge cases nobody tests."""
 
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,6 +50,16 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         )
 
     return make
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """A skipped test with the marker `contract` is a failed one where contracts are required."""
+    report = yield
+    if report.skipped and os.environ.get("MORTON_REQUIRE_CONTRACTS") and item.get_closest_marker("contract"):
+        report.outcome = "failed"
+        report.longrepr = f"Contracts are required here, and this one was skipped: {report.longrepr[2]}"
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

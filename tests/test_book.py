@@ -78,6 +78,16 @@ def test_a_book_reads_as_written(tmp_path: Path) -> None:
         (("    realm_id", "    tenants: [{id: x}]\n    realm_id"), ["line 12", "leave `tenants:` out"]),
         (("invoices_per_run: 5", "invoices_per_rum: 5"), ["'invoices_per_rum'", "did you mean 'invoices_per_run'"]),
         (("amount_per_run: 123.45", "amount_per_run: lots"), ["limits.amount_per_run must be a number", "'lots'"]),
+        (("amount_per_run: 123.45", "amount_per_run: .nan"), ["limits.amount_per_run must be at least 0", "nan"]),
+        (("amount_per_run: 123.45", "amount_per_run: .inf"), ["limits.amount_per_run must be at least 0", "inf"]),
+        (("amount_per_run: 123.45", "amount_per_invoice: -1"), ["limits.amount_per_invoice must be at least 0", "-1"]),
+        (("invoices_per_run: 5", "invoices_per_run: -1"), ["limits.invoices_per_run must be at least 0", "-1"]),
+        (("invoices_per_run: 5", "invoices_per_run: .inf"), ["limits.invoices_per_run must be a number", "inf"]),
+        (("invoices_per_run: 5", "quiet_period_seconds: -1"), ["limits.quiet_period_seconds must be at least 0", "-1"]),
+        (("invoices_per_run: 5", "fall_share: 1.1"), ["limits.fall_share must be from 0 to 1", "1.1"]),
+        (("invoices_per_run: 5", "fall_share: -0.1"), ["limits.fall_share must be from 0 to 1", "-0.1"]),
+        (("invoices_per_run: 5", "jump_factor: 1"), ["limits.jump_factor must be above 1", "found 1"]),
+        (("invoices_per_run: 5", "four_eyes_above: -5"), ["limits.four_eyes_above must be at least 0", "-5"]),
         (("    realm_id", "    id: again\n    realm_id"), ["'id' stands there twice"]),
         (("accounting: books", "accounting: [books"), ["this is not YAML", "line 1"]),
         (("connections:\n", "conections:\n"), ["expected a list under `connections:`"]),
@@ -85,7 +95,8 @@ def test_a_book_reads_as_written(tmp_path: Path) -> None:
         (("name: Contoso}", "name: Contoso}\n      - {id: 0f1e}"), ["line 8", "0f1e", "twice"]),
     ],
     ids=["vendor", "key", "top-key", "accounting", "duplicate-id", "http", "no-scheme", "secrets", "setting", "cron",
-         "no-tenants", "auto-alone", "tenants-elsewhere", "limit", "limit-value", "duplicate-key", "yaml", "no-connections",
+         "no-tenants", "auto-alone", "tenants-elsewhere", "limit", "limit-value", "limit-nan", "limit-inf", "limit-negative",
+         "whole-negative", "whole-inf", "quiet-negative", "share-high", "share-low", "factor-low", "eyes-negative", "duplicate-key", "yaml", "no-connections",
          "number", "duplicate-tenant"],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_and_what_would_fit(
@@ -105,7 +116,7 @@ def test_plain_http_is_for_this_machine_only(tmp_path: Path, host: str) -> None:
 
 
 def test_a_folder_that_is_no_book_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"not a book: it has no connections.yaml.*morton demo"):
+    with pytest.raises(BadInput, match=r"not a book: it has no connections.yaml.*README.md shows.*morton demo"):
         open_book(tmp_path)
 
 

@@ -311,3 +311,27 @@ def test_every_problem_is_found_in_one_pass(book: Book) -> None:
     assert [p.split(":")[0] for p in _problems(book)] == [
         "clients.csv row 2, currency", "services.csv row 2, unit", "contracts.csv row 2, quantity",
     ]  # fmt: skip
+
+
+def test_people_cannot_be_counted_from_what_was_bought(book: Book) -> None:
+    _write(book, "services", [{**GOOD["services"][0], "unit": "user"}])
+    mapping = {"vendor": "microsoft365", "endpoint": "subscribed_skus", "field": "sku_part_number", "pattern": "SPB"}
+    _write(book, "service_mappings", [{**mapping, "service_id": "rmm"}])
+    (problem,) = _problems(book)
+    assert problem.startswith("service_mappings.csv row 2, endpoint: rmm has the unit user, and subscribed_skus lists")
+    _write(book, "services", [{**GOOD["services"][0], "unit": "licence"}])
+    assert _problems(book) == []
+
+
+def test_two_clients_with_one_customer_in_the_accounting_system_are_named(book: Book) -> None:
+    _write(book, "clients", [{**row, "accounting_customer_id": "61"} for row in GOOD["clients"]])
+    (problem,) = _problems(book)
+    assert problem.startswith("clients.csv row 3, accounting_customer_id: '61' is that of acme in row 2 already")
+    assert "give globex its own" in problem
+
+
+def test_two_services_with_one_item_in_the_accounting_system_are_named(book: Book) -> None:
+    first = {**GOOD["services"][0], "accounting_item_id": "19"}
+    _write(book, "services", [first, {**first, "service_id": "mdm", "service_name": "Phone"}])
+    (problem,) = _problems(book)
+    assert problem.startswith("services.csv row 3, accounting_item_id: '19' is that of rmm in row 2 already")

@@ -1,55 +1,86 @@
 {# Rules that several models apply, each in one place. #}
-
 {# The versions of a raw table's records that were known at the instant of this build. #}
 {% macro known_versions(relation) -%}
     select
         raw_versions.*,
         case when raw_versions.valid_to <= clock.as_of_at then raw_versions.valid_to end as known_valid_to
     from {{ relation }} as raw_versions
-    cross join {{ ref('stg_morton__clock') }} as clock
+    cross join {{ ref("stg_morton__clock") }} as clock
     where raw_versions.valid_from <= clock.as_of_at
 {%- endmacro %}
 
 {# An analyst's glob as a LIKE pattern: * is any text, ? any character, all else itself, without regard to case. #}
 {% macro glob_to_like(pattern) -%}
-    replace(replace(replace(replace(replace(lower({{ pattern }}), '!', '!!'), '%', '!%'), '_', '!_'), '*', '%'), '?', '_')
+    replace(
+        replace(replace(replace(replace(lower({{ pattern }}), '!', '!!'), '%', '!%'), '_', '!_'), '*', '%'), '?', '_'
+    )
 {%- endmacro %}
 
 {# What the contract makes of an observed quantity. A model that is not listed here never gets this far: the seeds are checked. #}
 {% macro billable_quantity(observed, contract) -%}
-    case {{ contract }}.billing_model
-        when 'per_unit' then {{ observed }}
-        when 'minimum' then case when {{ observed }} > coalesce({{ contract }}.minimum_quantity, 0) then {{ observed }} else coalesce({{ contract }}.minimum_quantity, 0) end
-        when 'included' then case when {{ observed }} > coalesce({{ contract }}.included_quantity, 0) then {{ observed }} - coalesce({{ contract }}.included_quantity, 0) else 0 end
-        when 'flat' then {{ contract }}.quantity
+    case
+        {{ contract }}.billing_model
+        when 'per_unit'
+        then {{ observed }}
+        when 'minimum'
+        then
+            case
+                when {{ observed }} > coalesce({{ contract }}.minimum_quantity, 0)
+                then {{ observed }}
+                else coalesce({{ contract }}.minimum_quantity, 0)
+            end
+        when 'included'
+        then
+            case
+                when {{ observed }} > coalesce({{ contract }}.included_quantity, 0)
+                then {{ observed }} - coalesce({{ contract }}.included_quantity, 0)
+                else 0
+            end
+        when 'flat'
+        then {{ contract }}.quantity
         else {{ observed }}
     end
 {%- endmacro %}
 
 {# Does a date fall into a half-open range whose empty ends are open? #}
 {% macro is_in_force(on_date, effective_from, effective_to) -%}
-    (({{ effective_from }} is null or {{ effective_from }} <= {{ on_date }}) and ({{ effective_to }} is null or {{ effective_to }} > {{ on_date }}))
+    (
+        ({{ effective_from }} is null or {{ effective_from }} <= {{ on_date }})
+        and ({{ effective_to }} is null or {{ effective_to }} > {{ on_date }})
+    )
 {%- endmacro %}
 
 {# The name of a row for life: the same period, client, service and kind have the same one in every build. It begins with
    a letter, so that no spreadsheet takes it for a number. #}
 {% macro discrepancy_id(period_month, client, service, kind) -%}
-    'd' || substr({{ sha256("cast(" ~ period_month ~ " as " ~ dbt.type_string() ~ ") || '|' || " ~ client ~ " || '|' || " ~ service ~ " || '|' || " ~ kind) }}, 1, 11)
+    'd' || substr(
+        {{
+            sha256(
+                "cast("
+                ~ period_month
+                ~ " as "
+                ~ dbt.type_string()
+                ~ ") || '|' || "
+                ~ client
+                ~ " || '|' || "
+                ~ service
+                ~ " || '|' || "
+                ~ kind
+            )
+        }},
+        1,
+        11
+    )
 {%- endmacro %}
 
 {# How many days the month of a date has. #}
-{% macro days_in_month(on_date) -%}
-    extract(day from {{ dbt.last_day(on_date, 'month') }})
-{%- endmacro %}
+{% macro days_in_month(on_date) -%} extract(day from {{ dbt.last_day(on_date, "month") }}) {%- endmacro %}
 
 {# A date some days later, still a date. #}
-{% macro plus_days(days, on_date) -%}
-    cast({{ dbt.dateadd('day', days, on_date) }} as date)
-{%- endmacro %}
+{% macro plus_days(days, on_date) -%} cast({{ dbt.dateadd("day", days, on_date) }} as date) {%- endmacro %}
 
 {# Does a record come through a connection, and a tenant of it, that connections.yaml still names? #}
 {% macro is_connected() -%}
-    connection_id || '|' || tenant_id in (
-        select connection_id || '|' || tenant_id from {{ ref('stg_morton__scopes') }} where is_connected
-    )
+    connection_id || '|' || tenant_id
+    in (select connection_id || '|' || tenant_id from {{ ref("stg_morton__scopes") }} where is_connected)
 {%- endmacro %}

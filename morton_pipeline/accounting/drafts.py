@@ -118,17 +118,25 @@ def plan(
 
 def _objection(decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None) -> str | None:
     """Say why an approval does not count now, or nothing when it does."""
+    if row is None or row["seal"] != decision["seal"]:
+        return change(decision, row)
     approved = json.loads(decision["row"])
     by = f"{decision['decided_by']} approved {decisions.describe(approved)}"
-    if row is None:
-        return f"{by}, and the row is no longer in the mart: the approval is void, nothing was sent."
-    if row["seal"] != decision["seal"]:
-        return f"{by}; now it is {decisions.describe(row)}: the approval is void, nothing was sent; decide anew."
     if row["source_state"] not in ("known", "zero") and approved["source_state"] in ("known", "zero"):
         return f"the reading behind it has grown old since {by}; read and reconcile again first."
     if holding is not None:
         held = f"invoice {holding.reference} with an earlier approval of this row is {holding.state}"
         return f"{held}; settle it first."
+    return None
+
+
+def change(decision: Mapping[str, Any], row: Mapping[str, Any] | None) -> str | None:
+    """Say how a row differs from what was approved, or nothing when it is the same to the seal."""
+    by = f"{decision['decided_by']} approved {decisions.describe(json.loads(decision['row']))}"
+    if row is None:
+        return f"{by}, and the row is no longer in the mart: the approval is void, nothing was sent."
+    if row["seal"] != decision["seal"]:
+        return f"{by}; now it is {decisions.describe(row)}: the approval is void, nothing was sent; decide anew."
     return None
 
 

@@ -76,10 +76,11 @@ class Files:
         return [] if found is None else [found]
 
     def look_alikes(self, customer_id: str, since: date) -> list[Found]:
-        """The client's other files of the month."""
+        """The client's other files of that month and later ones."""
         if not self._folder.is_dir():
             return []
-        found = [_found(json.loads(path.read_bytes())) for path in sorted(self._folder.glob(f"M{since:%Y%m}-*.json"))]
+        paths = [path for path in sorted(self._folder.glob("M*-*.json")) if path.name >= f"M{since:%Y%m}-"]
+        found = [_found(json.loads(path.read_bytes())) for path in paths]
         return [f for f in found if f.customer_id == customer_id]
 
     def create(self, payload: str, key: str) -> str:

@@ -2,16 +2,18 @@
 
     planned ──▶ sending ──▶ posted
        │           ├──────▶ refused     it said no; posted again once the cause is fixed
-       │           └──────▶ uncertain   we cannot know: wait, look up our reference, then adopt it or send the same
+       │           └──────▶ uncertain   we cannot know: wait, look up our reference, then adopt it or send the same;
+       │                                what was approved is another amount by now: take it back, never send it
        └──────────────────▶ parked      a person must act; the reason says how
 
 Belongs here: which step follows which. Every step is durable before what it announces is done. Does not: an accounting
 system's API (its adapter), or what is sent (`drafts.py`).
 """
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -41,6 +43,10 @@ MOST_SILENCES = 3
 """Unanswered questions in a row after which a run gives up: the rest would only wait as long each."""
 
 
+Rows = Mapping[str, Mapping[str, Any]]
+"""The mart's rows by discrepancy."""
+
+
 class Enough(Exception):
     """This run sends no more; what is left stays as it is."""
 
@@ -55,9 +61,12 @@ class Run:
     at: datetime
     actor: str
     released: frozenset[str]
+    rows: Rows
+    """The mart's rows by discrepancy, as they are now."""
     seen: set[str] = field(default_factory=set)
     sent_count: int = 0
-    sent_amount: Decimal = Decimal(0)
+    sent_amounts: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
+    """What was sent so far, by currency: amounts of two currencies do not add up."""
     silences: int = 0
     blocked: set[str] = field(default_factory=set)
     """Discrepancies that an invoice without an approval may still bill."""
@@ -67,10 +76,13 @@ class Run:
         return [i for i in invoices.current(self.ledger) if i.destination == self.target.destination]
 
     def settle(self, invoice: Invoice) -> None:
-        """Find out what became of an invoice whose sender never learnt it; only when it is nowhere, send it again."""
+        """Find out what became of an invoice whose sender never learnt it; only when it is nowhere, send it again.
+
+        The quiet period runs by the real clock: an accounting system's own deadlines know nothing of MORTON_NOW. What
+        is nowhere and no longer as it was approved is taken back instead.
+        """
         self.seen.add(invoice.reference)
-        quiet = timedelta(seconds=self.limits.quiet_period_seconds)
-        if max(self.at - invoice.updated_at, wall() - invoice.stepped_at) < quiet:
+        if wall() - invoice.stepped_at < timedelta(seconds=self.limits.quiet_period_seconds):
             return
         if invoice.state == "sending":
             stepped = self._step(
@@ -86,8 +98,21 @@ class Run:
             return
         if invoice.state == "parked":
             self._step(invoice, "refused", cause=invoices.GONE, reason=f"It was deleted in {self.target.title}.")
+        elif why := self._void(invoice):
+            said = f"{self.target.title} never made this invoice, and it was taken back. {why}"
+            self._step(invoice, "refused", cause=invoices.WITHDRAWN, reason=said)
         else:
             self._create(invoice)
+
+    def _void(self, invoice: Invoice) -> str | None:
+        """Say why the approvals of an invoice no longer count, or nothing when every row is as it was approved."""
+        with self.ledger.read() as con:
+            if undone := _undone(con, invoice):
+                return undone
+            standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
+        approved = [standing[line.discrepancy_id] for line in invoice.lines]
+        changes = [drafts.change(decision, self.rows.get(decision["discrepancy_id"])) for decision in approved]
+        return " ".join(change for change in changes if change) or None
 
     def _is_unwanted(self, invoice: Invoice) -> bool:
         """Whether an invoice is there without an approval: it is never taken for posted, a person must remove it."""
@@ -122,7 +147,7 @@ class Run:
         if found is None or self._settled(invoice, found) or self._resembles(invoice):
             return
         self.sent_count += 1
-        self.sent_amount += invoice.total_amount
+        self.sent_amounts[invoice.currency] += invoice.total_amount
         self._create(invoice)
 
     def _intend(self, draft: Draft) -> Invoice | None:
@@ -157,7 +182,12 @@ class Run:
                 Decimal(self.sent_count + 1),
                 "with it this run would send",
             ),
-            ("amount_per_run", limits.amount_per_run, self.sent_amount + amount, "with it this run would come to"),
+            (
+                "amount_per_run",
+                limits.amount_per_run,
+                self.sent_amounts[invoice.currency] + amount,
+                "with it this run would come to",
+            ),
         )
         for name, limit, value, phrase in checks:
             is_standing = invoice.state == "parked" and invoice.cause == f"{invoices.BOUND} {name} {plain(limit)}"
@@ -218,11 +248,14 @@ class Run:
         return True
 
     def _resembles(self, invoice: Invoice) -> bool:
-        """Park an invoice that seems to exist under another number: made by hand, or by a ledger since restored."""
+        """Park an invoice that seems to exist under another number: made by hand, or by a ledger since restored.
+
+        One that bills a month in advance is dated in the month before.
+        """
         if invoice.reference in self.released:
             return False
         try:
-            others = self.target.look_alikes(invoice.customer_id, invoice.period_month)
+            others = self.target.look_alikes(invoice.customer_id, _month_before(invoice.period_month))
         except (LookupFailed, NotSent) as failure:
             self._note(
                 invoice, f"{self.target.title} could not be asked for like invoices; nothing was sent. {failure}"
@@ -341,6 +374,10 @@ class Run:
 
     def _named(self, found: list[Found]) -> str:
         return f"{self.target.title} invoice {' and '.join(f.accounting_id for f in found)}"
+
+
+def _month_before(month: date) -> date:
+    return (month.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
 def _undone(con: sa.Connection, invoice: Invoice) -> str | None:

@@ -3,7 +3,7 @@
 Belongs here: where a book's invoices go, and the order of a run. Does not: the steps of one invoice (`machine.py`).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from morton_pipeline.accounting import drafts
 from morton_pipeline.accounting.adapter import Adapter, difference
 from morton_pipeline.accounting.drafts import Plan
-from morton_pipeline.accounting.machine import Enough, Run
+from morton_pipeline.accounting.machine import Enough, Rows, Run
 from morton_pipeline.accounting.seeds import read_seeds
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
@@ -20,9 +20,6 @@ from morton_pipeline.ledger.invoices import status
 from morton_pipeline.ledger.store import Ledger
 
 __all__ = ["open_adapter", "plan", "post", "status", "verify"]
-
-Rows = Mapping[str, Mapping[str, Any]]
-"""The mart's rows by discrepancy."""
 
 
 def plan(
@@ -50,7 +47,7 @@ def post(
     nothing more can be sent; what was sent before is recorded.
     """
     with _opened(book, ledger, adapter) as target:
-        run = Run(ledger, target, book.limits, at, actor, frozenset(release))
+        run = Run(ledger, target, book.limits, at, actor, frozenset(release), current_rows)
         target.check()
         try:
             for invoice in run.mine():

@@ -10,8 +10,21 @@ from morton_pipeline.cli import cli, command, say, show, warn_not_fresh
 if TYPE_CHECKING:
     from morton_pipeline.book import Book
 
-COLUMNS = ("discrepancy_id", "kind", "client_name", "service_name", "observed_quantity", "contracted_quantity",
-           "invoiced_quantity", "variance_quantity", "variance_amount", "currency", "began_on", "source_state", "status")  # fmt: skip
+COLUMNS = (
+    "discrepancy_id",
+    "kind",
+    "client_name",
+    "service_name",
+    "observed_quantity",
+    "contracted_quantity",
+    "invoiced_quantity",
+    "variance_quantity",
+    "variance_amount",
+    "currency",
+    "began_on",
+    "source_state",
+    "status",
+)
 
 
 def show_open_month(book: "Book", output: str) -> None:

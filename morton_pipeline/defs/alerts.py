@@ -28,6 +28,17 @@ def is_new(instance: dg.DagsterInstance, run: dg.DagsterRun, text: str) -> bool:
     return not (before and before[0].is_failure and failure_text(instance, before[0]) == text)
 
 
+def tell_once(context: dg.SensorEvaluationContext, book: BookResource, title: str, text: str) -> None:
+    """Send one message about a sensor that cannot look: no run fails then. Until the message changes, once is enough.
+
+    The sensor's cursor remembers what was told last; Dagster keeps it only of a tick that ends well, so the caller
+    skips, and a message that cannot be sent fails the tick and is tried again at the next.
+    """
+    if context.cursor != text:
+        notify(book.open(), title, text)
+        context.update_cursor(text)
+
+
 @dg.run_failure_sensor(
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,

@@ -15,9 +15,11 @@ from morton_pipeline import accounting, reconcile
 from morton_pipeline.accounting import Draft
 from morton_pipeline.book import Book
 from morton_pipeline.clock import now, wall
+from morton_pipeline.defs.alerts import tell_once
 from morton_pipeline.defs.marts import mart
 from morton_pipeline.defs.raw import markdown
 from morton_pipeline.defs.resources import BookResource
+from morton_pipeline.errors import MortonError
 from morton_pipeline.ledger import decisions
 from morton_pipeline.ledger import invoices as intents
 from morton_pipeline.ledger.canonical import digest
@@ -129,10 +131,16 @@ post_invoices = dg.define_asset_job(
 def approved_decisions(
     context: dg.SensorEvaluationContext, book: BookResource
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Ask for one run per month that has something to send."""
-    opened = book.open()
-    with open_ledger(opened) as ledger:
-        months = due(opened, ledger, wall())
+    """Ask for one run per month that has something to send; what keeps it from looking is told to somebody."""
+    try:
+        opened = book.open()
+        with open_ledger(opened) as ledger:
+            months = due(opened, ledger, wall())
+    except MortonError as failure:
+        tell_once(context, book, "Approved invoices cannot be sent", str(failure))
+        yield dg.SkipReason(str(failure))
+        return
+    context.update_cursor("")
     if not months:
         yield dg.SkipReason("Nothing is approved and unsent.")
     for month, key in months.items():

@@ -61,7 +61,10 @@ def project(folder: Path = PROJECT / "dbt_project") -> DbtProject:
 
 def dbt_resource(folder: DbtProject | Path) -> DbtCliResource:
     """Return the command line of the dbt that stands beside this Python: the PATH may lead to another, or to none."""
-    return DbtCliResource(project_dir=folder if isinstance(folder, DbtProject) else str(folder), dbt_executable=str(Path(sys.executable).with_name("dbt")))
+    return DbtCliResource(
+        project_dir=folder if isinstance(folder, DbtProject) else str(folder),
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+    )
 
 
 def _is_stale(found: DbtProject) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 import tenacity
 
-from morton_pipeline.book import Connection
+from morton_pipeline.book import PRIVATE, Connection, make_folder
 from morton_pipeline.clock import wall
 from morton_pipeline.extract import errors
 from morton_pipeline.extract.auth import Credentials, TokenStore
@@ -310,7 +310,7 @@ class _Limiting:
         if self._file is None:
             self._limiter = Limiter(InMemoryBucket(rates))
         else:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._file.parent, PRIVATE)
             bucket = SQLiteBucket.init_from_file(rates, db_path=str(self._file), use_file_lock=True)
             self._limiter = Limiter(bucket)
         return lambda: self._limiter.try_acquire_async("request")

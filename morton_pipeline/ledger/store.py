@@ -3,9 +3,10 @@
 Belongs here: the connection, its safety settings, and making the tables. Does not: what is written (`audit.Writer`).
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import sqlalchemy as sa
 import tenacity
 
-from morton_pipeline.book import Book
+from morton_pipeline.book import Book, make_data_folder
 from morton_pipeline.errors import MortonError
 from morton_pipeline.ledger import tables
 
@@ -58,7 +59,8 @@ class Ledger:
 
 def open_ledger(book: Book) -> Ledger:
     """Open the ledger of a book and make its tables where they are missing."""
-    book.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(book)
+    _make_private(book.ledger_url)
     ledger = open_url(book.ledger_url, book.data)
     try:
         _prepare(ledger)
@@ -69,6 +71,15 @@ def open_ledger(book: Book) -> Ledger:
             f"The ledger {shown} could not be opened ({failure.orig}). Check that it can be reached and written to."
         ) from None
     return ledger
+
+
+def _make_private(url: str) -> None:
+    """Make SQLite's file before SQLite does: its mode is then ours alone, and so are those of the files beside it."""
+    parts = sa.make_url(url)
+    if parts.get_backend_name() == "sqlite" and parts.database and parts.database != ":memory:":
+        # A place that cannot be written to is told when it is opened.
+        with suppress(OSError):
+            os.close(os.open(parts.database, os.O_CREAT | os.O_WRONLY, 0o600))
 
 
 def open_url(url: str, data: Path) -> Ledger:

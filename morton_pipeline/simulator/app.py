@@ -129,9 +129,12 @@ def _control(clock: SimulatedClock, switches: Faults, gates: Mapping[str, Gate])
         try:
             asked = json.loads(await request.body())
             vendor = str(asked["vendor"])
-            switches.switch(ALIASES.get(vendor, vendor), str(asked["mode"]), str(asked.get("tenant") or ""))
+            where = [str(asked.get(word) or "") for word in ("tenant", "path_contains")]
+            switches.switch(ALIASES.get(vendor, vendor), str(asked["mode"]), *where)
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
-            return answer({"error": f'expected {{"vendor", "mode", optional "tenant"}} ({problem})'}, 400)
+            return answer(
+                {"error": f'expected {{"vendor", "mode", optional "tenant", "path_contains"}} ({problem})'}, 400
+            )
         return answer({"faults": switches.listed()})
 
     async def show_status(_: Request) -> Response:

@@ -1,4 +1,4 @@
-"""Ways in which a vendor can be down, wrong or slow, switched on one vendor or one tenant at a time.
+"""Ways in which a vendor can be down, wrong or slow, switched on one vendor, tenant or list at a time.
 
 Belongs here: the switches, and the gate in front of each stand-in. Does not: what a healthy vendor answers.
 """
@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+from urllib.parse import unquote_plus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -21,28 +22,33 @@ HTML = b"<!DOCTYPE html><html><head><title>Maintenance</title></head><body>We wi
 
 @dataclass
 class Faults:
-    """What is broken just now. A fault of a tenant wins over one of its vendor."""
+    """What is broken just now. A fault of a list wins over one of its tenant, and that over one of its vendor."""
 
-    _active: dict[tuple[str, str], str] = field(default_factory=dict)
+    _active: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
-    def switch(self, vendor: str, mode: str, tenant: str = "") -> None:
-        """Break a vendor, or one tenant of it; `off` mends it."""
+    def switch(self, vendor: str, mode: str, tenant: str = "", path_contains: str = "") -> None:
+        """Break a vendor, one tenant of it, or the addresses that contain a text; `off` mends what was broken so."""
         if mode == "off":
-            self._active.pop((vendor, tenant.lower()), None)
+            self._active.pop((vendor, tenant.lower(), path_contains), None)
         elif mode in MODES:
-            self._active[vendor, tenant.lower()] = mode
+            self._active[vendor, tenant.lower(), path_contains] = mode
         else:
             raise ValueError(f"unknown mode {mode!r}; there are {', '.join(MODES)} and off")
 
-    def mode(self, vendor: str, tenant: str = "") -> str | None:
-        """Return how a request fails, or nothing."""
-        return self._active.get((vendor, tenant.lower())) or self._active.get((vendor, ""))
+    def mode(self, vendor: str, tenant: str = "", address: str = "") -> str | None:
+        """Return how a request fails, or nothing. `address` is its path and query, not encoded."""
+        found = [
+            (len(part), len(of), mode)
+            for (name, of, part), mode in self._active.items()
+            if name == vendor and of in ("", tenant.lower()) and part in address
+        ]
+        return max(found)[2] if found else None
 
     def listed(self) -> list[dict[str, str]]:
         """Return what is broken."""
         return [
-            {"vendor": vendor, "tenant": tenant, "mode": mode}
-            for (vendor, tenant), mode in sorted(self._active.items())
+            {"vendor": vendor, "tenant": tenant, "path_contains": part, "mode": mode}
+            for (vendor, tenant, part), mode in sorted(self._active.items())
         ]
 
 
@@ -123,7 +129,8 @@ class Gate:
             await self._app(scope, receive, send)
             return
         self.request_count += 1
-        mode = self._faults.mode(self._vendor, self._tenant_of(scope))
+        address = f"{scope['path']}?{unquote_plus(scope['query_string'].decode('latin-1'))}"
+        mode = self._faults.mode(self._vendor, self._tenant_of(scope), address)
         if mode in ("401", "403", "empty", "truncated") and self._is_token_path(scope["path"]):
             mode = None
         if mode is None:

@@ -165,8 +165,8 @@ def _refuse_unlisted(assigned: set[str], listed: set[str]) -> None:
     known = assigned & listed
     if len(known) * 2 < len(assigned):
         raise Incomplete(
-            f"The tenant's users hold licences of {len(assigned)} SKUs, and subscribed_skus lists {len(known)} of them: "
-            "the list of bought licences is not whole, so the assigned ones cannot be named."
+            f"The tenant's users hold licences of {len(assigned)} SKUs, and subscribed_skus lists {len(known)} of "
+            "them: the list of bought licences is not whole, so the assigned ones cannot be named."
         )
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from morton_pipeline.book import Book
+from morton_pipeline.book import Book, make_data_folder
 from morton_pipeline.clock import wall
 from morton_pipeline.errors import MortonError
 from morton_pipeline.warehouse import journal, tables
@@ -37,9 +37,10 @@ class WarehouseUnreadable(MortonError):
 def held(book: Book, owner: str, wait_seconds: float = WAIT_SECONDS) -> Iterator[None]:
     """Hold the book's lock without opening the warehouse: for dbt, which opens it itself in this process.
 
-    The operating system lets go of a dead owner's lock. A thread that holds it may take it again.
+    The operating system lets go of a dead owner's lock. A thread that holds it may take it again. While it is held,
+    files are made for our account alone: DuckDB and dbt make them as they need them, and ask nobody for a mode.
     """
-    book.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(book)
     lock = FileLock(book.data / "warehouse.lock", is_singleton=True, fallback_to_soft=False)
     note = book.data / "warehouse.owner.json"
     try:
@@ -50,11 +51,13 @@ def held(book: Book, owner: str, wait_seconds: float = WAIT_SECONDS) -> Iterator
             "Run it again when that has finished, or stop that process if it hangs: its lock goes with it."
         ) from None
     is_outermost = lock.lock_counter == 1
+    mask = os.umask(0o077)
     try:
         if is_outermost:
             _sign(note, owner)
         yield
     finally:
+        os.umask(mask)
         if is_outermost:
             note.unlink(missing_ok=True)
         lock.release()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from morton_pipeline.book import Book
+from morton_pipeline.book import OPEN, Book, make_folder
 from morton_pipeline.errors import MortonError
 from morton_pipeline.warehouse import files
 from morton_pipeline.warehouse.journal import write_ahead_log
@@ -37,9 +37,10 @@ def publish(book: Book, target: Path | None = None) -> Path:
     draft = target.with_name(f"{target.name}.writing")
     with connect(book, "publish") as con:
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent, OPEN)
             _discard(draft)
             _copy_marts(con, draft)
+            draft.chmod(0o644)
             files.move_into_place(draft, target)
         except (OSError, duckdb.IOException) as error:
             raise NotPublished(

@@ -1,6 +1,7 @@
 """The state machine, step by step, against QuickBooks' stand-in behind a wire that breaks as scripted."""
 
 import json
+import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -9,7 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from morton_pipeline.accounting import machine
+from morton_pipeline.accounting import status as status_of
 from morton_pipeline.accounting.errors import RunStopped
+from morton_pipeline.clock import wall
 from morton_pipeline.ledger import invoices, open_ledger, verify
 from morton_pipeline.ledger.tokens import LedgerTokens
 
@@ -100,16 +104,20 @@ def test_case_72_an_invoice_never_made_is_sent_again_with_the_same_key_and_bytes
     assert steps(shop) == ["planned", "sending", "uncertain", "sending", "posted"]
 
 
-def test_an_uncertain_invoice_rests_for_the_quiet_period(shop: Any) -> None:
+def test_an_uncertain_invoice_rests_for_the_quiet_period_of_the_real_clock(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shop.limits = replace(shop.limits, quiet_period_seconds=150)
     shop.approve()
     shop.wire.faults["POST"] = [shop.fails(httpx.ReadTimeout, after=True)]
     (row,) = shop.post()
     assert "looked up after 150 s" in row["reason"]
-    before = len(shop.wire.requests)
-    assert shop.post(at=AT + timedelta(seconds=149))[0]["state"] == "uncertain"
+    before, clock = len(shop.wire.requests), wall()
+    monkeypatch.setattr(machine, "wall", lambda: clock + timedelta(seconds=149))
+    assert shop.post(at=AT + timedelta(days=9))[0]["state"] == "uncertain"
     assert not [r for r in shop.wire.requests[before:] if "DocNumber" in str(r.url)]
-    assert shop.post(at=AT + timedelta(seconds=150))[0]["state"] == "posted"
+    monkeypatch.setattr(machine, "wall", lambda: clock + timedelta(seconds=151))
+    assert shop.post()[0]["state"] == "posted"
     assert len(shop.made()) == 1
 
 
@@ -134,8 +142,34 @@ def test_case_59_what_is_sent_again_is_what_was_approved_whatever_the_count_says
     shop.approve()
     shop.wire.faults["POST"] = [shop.fails(httpx.ReadTimeout, after=False)]
     shop.post()
-    shop.row(variance_quantity=Decimal(9), variance_amount=Decimal(198), seal="b" * 64)
+    shop.row(variance_quantity=Decimal(9), variance_amount=Decimal(198))
     shop.post()
+    assert [i["TotalAmt"] for i in shop.made()] == [Decimal(154)]
+
+
+@pytest.mark.parametrize("is_gone", [False, True], ids=["another count", "no row any more"])
+def test_an_invoice_never_made_is_taken_back_once_its_row_is_not_what_was_approved(shop: Any, is_gone: bool) -> None:
+    shop.approve()
+    shop.wire.faults["POST"] = [shop.fails(httpx.ReadTimeout, after=False)]
+    shop.post()
+    changed = shop.row(variance_quantity=Decimal(9), variance_amount=Decimal(198), seal="b" * 64)
+    if is_gone:
+        shop.rows.clear()
+    (row,) = shop.post()
+    assert (row["state"], shop.made(), len(shop.wire.posts())) == ("refused", [], 1)
+    assert "QuickBooks never made this invoice, and it was taken back. ann approved" in row["reason"]
+    assert ("no longer in the mart" if is_gone else "now it is") in row["reason"]
+    shop.approve(**{**changed, "status": "void"})
+    shop.post()
+    assert [i["TotalAmt"] for i in shop.made()] == [Decimal(198)]
+
+
+def test_an_invoice_that_was_made_is_adopted_whatever_its_row_says_now(shop: Any) -> None:
+    shop.approve()
+    shop.wire.faults["POST"] = [shop.fails(httpx.ReadTimeout, after=True)]
+    shop.post()
+    shop.row(variance_quantity=Decimal(9), variance_amount=Decimal(198), seal="b" * 64)
+    assert shop.post()[0]["state"] == "posted"
     assert [i["TotalAmt"] for i in shop.made()] == [Decimal(154)]
 
 
@@ -300,7 +334,7 @@ def test_a_401_stops_the_run_and_leaves_nothing_in_the_air(shop: Any) -> None:
     shop.approve("00000000000a")
     shop.approve("00000000000b", client_id="beta")
     shop.wire.faults["POST"] = [shop.answers(401), shop.answers(401)]
-    with pytest.raises(RunStopped, match="morton connect books"):
+    with pytest.raises(RunStopped, match="Put a fresh refresh token into BOOKS_REFRESH"):
         shop.post()
     assert set(shop.states()) == {"planned"}
     assert shop.made() == []
@@ -335,7 +369,7 @@ def test_an_uncertain_invoice_stays_uncertain_when_the_run_is_stopped(shop: Any)
 def test_a_revoked_connection_stops_the_run_before_anything_is_written(shop: Any) -> None:
     shop.approve()
     shop.company.revoke()
-    with pytest.raises(RunStopped, match="morton connect books"):
+    with pytest.raises(RunStopped, match="Put a fresh refresh token into BOOKS_REFRESH"):
         shop.post()
     assert shop.states() == []
 
@@ -353,11 +387,11 @@ def test_an_access_token_that_ends_midway_is_renewed(shop: Any) -> None:
 
 
 def test_rotated_refresh_tokens_are_kept(shop: Any) -> None:
-    assert LedgerTokens(shop.ledger).load("books") is None
+    assert LedgerTokens(shop.ledger).load("books", "refresh-0") is None
     for name in ("00000000000a", "00000000000b"):
         shop.approve(name)
         shop.post()
-        assert LedgerTokens(shop.ledger).load("books") in shop.company._refresh
+        assert LedgerTokens(shop.ledger).load("books", "refresh-0") in shop.company._refresh
 
 
 @pytest.mark.parametrize("header", ["3", "3.0", "Mon, 23 Nov 2026 09:00:03 GMT"], ids=["seconds", "decimal", "date"])
@@ -504,6 +538,14 @@ def test_a_bound_parks_until_it_is_raised(shop: Any, name: str) -> None:
     assert shop.post()[0]["state"] == "posted"
 
 
+def test_a_run_s_money_is_counted_in_each_currency_alone(shop: Any) -> None:
+    shop.limits = replace(shop.limits, amount_per_run=Decimal(200))
+    shop.company.customers["13"]["CurrencyRef"] = {"value": "EUR"}
+    shop.approve("00000000000a")
+    shop.approve("00000000000b", client_id="beta", currency="EUR")
+    assert [row["state"] for row in shop.post()] == ["posted", "posted"]
+
+
 def test_what_a_run_may_send_is_sent_and_the_rest_is_parked_for_good(shop: Any) -> None:
     shop.limits = replace(shop.limits, invoices_per_run=1)
     shop.approve("00000000000a")
@@ -541,6 +583,12 @@ def test_case_71_an_invoice_made_by_hand_is_found_before_a_second_one_is_sent(sh
     (row,) = shop.post()
     assert (row["state"], len(shop.made())) == ("refused", 1)
     assert "Taken back before it was sent" in row["reason"]
+
+
+def test_an_invoice_dated_in_the_month_before_for_this_month_is_found_too(shop: Any) -> None:
+    shop.company.add_invoice(by_hand(TxnDate="2026-10-25"), AT)
+    shop.approve()
+    assert shop.post()[0]["state"] == "parked"
 
 
 def test_a_look_alike_that_is_none_can_be_released(shop: Any) -> None:
@@ -649,6 +697,46 @@ def test_a_company_that_numbers_invoices_itself_is_refused_at_the_start(shop: An
     with pytest.raises(RunStopped, match="Turn on Custom transaction numbers"):
         shop.post()
     assert shop.made() == []
+
+
+ECHO = "bad app-secret of Bearer eyJ0123456789abcdef for refresh-0"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("status", [200, 400, 403, 429, 500, 503])
+def test_no_answer_however_it_fails_shows_a_secret(
+    shop: Any, status: int, method: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    shop.approve()
+    ok = lambda request, carry_out: carry_out()  # noqa: E731
+    answers = [shop.answers(status, fault(ECHO), intuit_tid="app-secret")] * 9
+    shop.wire.faults[method] = answers if method == "POST" else [ok, *answers]
+    try:
+        shop.post()
+    except RunStopped as stopped:
+        said = str(stopped)
+    else:
+        said = ""
+    said += " ".join(row["reason"] for row in status_of(shop.ledger)) + caplog.text
+    assert said
+    assert not [word for word in ("app-secret", "eyJ0123", "refresh-0", "/v3/company/") if word in said]
+
+
+def test_a_fresh_refresh_token_in_the_environment_begins_anew(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.approve("00000000000a")
+    shop.post()
+    shop.company.revoke()
+    shop.approve("00000000000b")
+    with pytest.raises(RunStopped, match="Put a fresh refresh token into BOOKS_REFRESH, then post again"):
+        shop.post()
+    shop.company._refresh.add("refresh-from-intuit")
+    with pytest.raises(RunStopped, match="BOOKS_REFRESH"):
+        shop.post()
+    monkeypatch.setenv("BOOKS_REFRESH", "refresh-from-intuit")
+    assert shop.post()[0]["state"] == "posted"
+    assert LedgerTokens(shop.ledger).load("books", "refresh-from-intuit") in shop.company._refresh
+    assert LedgerTokens(shop.ledger).load("books", "refresh-0") is None
 
 
 def test_no_secret_is_kept_with_the_reason(shop: Any) -> None:

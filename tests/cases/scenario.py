@@ -23,6 +23,8 @@ When = date | datetime
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """When the first mart is built."""
+DECIDED = NOW + timedelta(hours=1)
+"""When somebody answers, and what was approved for `posted` clients is sent."""
 LATER = NOW + timedelta(days=1)
 """When the second one is, after the changes the stories tell of."""
 FIRST = datetime(2026, 9, 10, 6, tzinfo=UTC)
@@ -79,6 +81,8 @@ class Scenario:
     additions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     """What somebody answers, after the first mart, for the rows of a client."""
+    posted: list[str] = field(default_factory=list)
+    """The clients whose approved rows are invoiced, once decided on."""
     tenants: list[str] = field(default_factory=list)
     _count: int = 1000
 
@@ -195,19 +199,19 @@ class Scenario:
             "consumedUnits": 0, "prepaidUnits": units,
         }, FIRST, _NEVER)  # fmt: skip
 
-    def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str]) -> None:
+    def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST) -> None:
         """Invoice lines of (service, quantity, price, service date, which may be empty), written by hand in QuickBooks."""
         number = f"INV{self._next()}"
         self._add("books", "invoices", "", {
             "Id": number, "DocNumber": number, "TxnDate": on, "CustomerRef": {"value": f"qb-{client}"},
             "TotalAmt": str(sum(quantity * Decimal(price) for _, quantity, price, _ in lines)),
-        }, FIRST, _NEVER)  # fmt: skip
+        }, since, _NEVER)  # fmt: skip
         for place, (service, quantity, price, service_on) in enumerate(lines, 1):
             self._add("books", "invoice_lines", "", {
                 "InvoiceId": number, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
                 "DetailType": "SalesItemLineDetail",
                 "SalesItemLineDetail": {"ItemRef": {"value": f"item-{service}"}, "Qty": quantity, "UnitPrice": price, "ServiceDate": service_on or None},
-            }, FIRST, _NEVER)  # fmt: skip
+            }, since, _NEVER)  # fmt: skip
 
     # What happens to them.
 
@@ -229,6 +233,11 @@ class Scenario:
 
     def decide(self, client: str, action: str, **more: Any) -> None:
         self.decisions.append((client, {"action": action, **more}))
+
+    def bill(self, client: str) -> None:
+        """Approve what there is of the client, and send it."""
+        self.decide(client, "approve")
+        self.posted.append(client)
 
     # The book.
 

@@ -68,6 +68,10 @@ def given_licences_bought_and_assigned(msp: Scenario) -> None:
     msp.licences("buyer", 4, "SPB")
     msp.contract("buyer", "project", 10, "30")
     msp.contract("buyer", "seat", 4, "22")
+    msp.client("holder")
+    msp.bought("holder", "PROJECTPROFESSIONAL", 3)
+    msp.licences("holder", 2, "PROJECTPROFESSIONAL")
+    msp.contract("holder", "project", 3, "30")
 
 
 def given_a_service_two_tools_could_count(msp: Scenario) -> None:
@@ -166,6 +170,12 @@ def test_case_22_the_mapped_endpoint_decides_whether_bought_or_assigned_counts(m
 
 def test_case_22_licences_bought_and_mapped_nowhere_are_only_shown(mart: Mart) -> None:
     assert mart.buckets("buyer")["coverage_only", "bought, shown for comparison"] == 1
+
+
+def test_case_22_licences_counted_as_bought_are_not_unmapped_where_they_are_assigned(mart: Mart) -> None:
+    assert mart.rows("holder") == []
+    shown = ("coverage_only", "PROJECTPROFESSIONAL is counted at subscribed_skus")
+    assert mart.buckets("holder") == {("billed", ""): 1, shown: 2}
 
 
 def test_case_32_the_named_tool_counts_and_the_other_only_shows(mart: Mart) -> None:

@@ -58,13 +58,15 @@ def given_an_approved_row_whose_source_fails(msp: Scenario) -> None:
 
 
 def given_rows_that_are_decided_otherwise(msp: Scenario) -> None:
-    for client in ("given-up", "lent-out"):
+    for client in ("given-up", "lent-out", "all-lent-out"):
         msp.client(client)
         msp.devices(client, 2)
         lent = msp.devices(client, 3, since=date(2026, 11, 11))
         msp.contract(client, "workstation", 2, "10")
+        if client == "lent-out":
+            msp.decide(client, "exclude", until=date(2027, 2, 1), record_ids=lent[:2])
     msp.decide("given-up", "write_off", until=date(2027, 2, 1))
-    msp.decide("lent-out", "exclude", until=date(2027, 2, 1), record_ids=lent[:2])
+    msp.decide("all-lent-out", "exclude", until=date(2027, 2, 1), record_ids=lent)
 
 
 @pytest.mark.parametrize("client", [*CHANGED, "source-lost"])
@@ -106,6 +108,18 @@ def test_case_63_records_somebody_excludes_no_longer_count(mart: Mart, after: Ma
     assert [e["record_name"] for e in after.evidence(now, bucket="excluded")] == [
         e["record_name"] for e in mart.evidence(before, change="added")
     ][:2]
+
+
+def test_case_63_a_row_whose_records_are_all_excluded_stays_to_be_taken_back(mart: Mart, after: Mart) -> None:
+    before, now = mart.row("all-lent-out"), after.row("all-lent-out")
+    assert (before["discrepancy_id"], before["kind"]) == (now["discrepancy_id"], now["kind"])
+    assert (now["status"], now["variance_quantity"], now["variance_amount"]) == ("excluded", 0, 0)
+    assert now["decided_by"] == "Fay"
+
+
+@pytest.mark.parametrize("client", ["given-up", "lent-out", "all-lent-out", "as-before", "grown-since"])
+def test_a_look_back_knows_nothing_of_what_was_decided_later(mart: Mart, replayed: Mart, client: str) -> None:
+    assert replayed.rows(client, month=None) == mart.rows(client, month=None)
 
 
 def test_case_64_what_is_written_off_leaves_the_list_and_keeps_its_records(mart: Mart, after: Mart) -> None:

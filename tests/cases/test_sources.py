@@ -75,6 +75,19 @@ def given_contracts_nothing_counts(msp: Scenario) -> None:
     msp.contract("unchecked", "retainer", 1, "500", "flat")
 
 
+def given_a_mapping_to_a_company_that_does_not_exist(msp: Scenario) -> None:
+    msp.client("mistyped")
+    msp.devices("mistyped-really", 4, is_mapped=False)
+    msp.mapping("mistyped", "rmm", "mistyped-realy")
+    msp.contract("mistyped", "workstation", 4, "10")
+
+
+def given_a_company_the_vendor_removed(msp: Scenario) -> None:
+    msp.client("removed-there")
+    msp.remove([*msp.devices("removed-there", 2), "removed-there"], date(2026, 11, 5))
+    msp.contract("removed-there", "workstation", 2, "10")
+
+
 def test_case_1_a_source_that_is_down_keeps_its_last_rows_with_their_age(mart: Mart) -> None:
     row = mart.row("west-old")
     assert (row["source_state"], row["variance_quantity"], row["variance_amount"]) == ("stale", 1, 10)
@@ -97,7 +110,8 @@ def test_case_3_one_failing_tenant_makes_only_that_tenant_stale(mart: Mart) -> N
 
 
 def test_a_tenant_that_was_never_read_is_unknown_and_not_zero(mart: Mart) -> None:
-    assert mart.rows("silent-tenant", month=None) == []
+    (row,) = mart.rows("silent-tenant", month=None)
+    assert (row["kind"], row["source_state"], row["observed_quantity"]) == ("not_audited", "unknown", None)
     found = mart.ask("select distinct state from marts.source_health where tenant_id = 'silent-tenant'")
     assert found == [{"state": "unknown"}]
 
@@ -138,6 +152,25 @@ def test_case_11_what_nothing_could_count_is_not_audited(mart: Mart) -> None:
     assert rows["backup"]["variance_amount"] is None
     assert rows["backup"]["source_state"] == "unknown"
     assert "it was not checked" in rows["backup"]["explanation"]
+
+
+def test_a_company_the_vendor_never_listed_is_not_audited_and_not_zero(mart: Mart) -> None:
+    assert mart.row("mistyped")["kind"] == "not_audited"
+    assert mart.row(None, client_name="Mistyped-Really")["kind"] == "unmapped_company"
+
+
+def test_a_company_the_vendor_lists_no_more_is_a_known_zero(mart: Mart) -> None:
+    row = mart.row("removed-there")
+    assert (row["kind"], row["source_state"], row["began_on"]) == ("no_usage", "zero", date(2026, 11, 5))
+
+
+def test_a_day_nobody_looked_at_is_stale(mart: Mart) -> None:
+    found = mart.ask(
+        "select quantity_on, source_state from marts.daily_quantities where client_id = 'measured-late' "
+        "and quantity_on in ('2026-10-19', '2026-10-25', '2026-11-05')"
+    )
+    states = {f"{r['quantity_on']:%m-%d}": r["source_state"] for r in found}
+    assert states == {"10-19": "known", "10-25": "stale", "11-05": "known"}
 
 
 def test_every_record_read_stands_in_exactly_one_bucket(after: Mart) -> None:

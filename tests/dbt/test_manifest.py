@@ -150,7 +150,7 @@ def test_the_columns_of_a_seed_are_the_same_wherever_they_are_written(manifest: 
 
 def test_the_countable_endpoints_are_the_same_in_python_and_sql() -> None:
     text = (DBT_PROJECT / "macros/countable.sql").read_text("utf-8")
-    entries = re.findall(r'"vendor": "(\w+)", "endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
+    entries = re.findall(r'"vendor": "(\w+)",\s+"endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
     assert {(vendor, endpoint) for vendor, endpoint, _ in entries} == set(COUNTABLE)
     for vendor, endpoint, fields in entries:
         declared = {c.name for c in columns(VENDORS[vendor].endpoint(endpoint).record)}
@@ -160,7 +160,7 @@ def test_the_countable_endpoints_are_the_same_in_python_and_sql() -> None:
 def test_whatever_a_mapping_may_name_can_be_looked_up() -> None:
     """Seeds may map any text column of a countable endpoint, and vendors' rules look at some: SQL must know them all."""
     text = (DBT_PROJECT / "macros/countable.sql").read_text("utf-8")
-    entries = re.findall(r'"vendor": "(\w+)", "endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
+    entries = re.findall(r'"vendor": "(\w+)",\s+"endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
     for vendor, endpoint, fields in entries:
         mappable = {*mappable_fields(vendor, endpoint), *(r.field for r in VENDORS[vendor].endpoint(endpoint).rules)}
         assert mappable - set(re.findall(r"\w+", fields)) == set(), (vendor, endpoint)

@@ -10,8 +10,10 @@ import pytest
 
 from morton_pipeline import reconcile
 from morton_pipeline.book import Limits
+from morton_pipeline.defs import alerts
 from morton_pipeline.defs.invoices import approved_decisions, due, invoices
 from morton_pipeline.defs.resources import BookResource
+from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger.decisions import decide
 from morton_pipeline.ledger.store import Ledger, open_ledger
 
@@ -139,3 +141,40 @@ def test_what_had_no_answer_is_tried_again_and_what_waits_for_a_person_once_a_da
     assert parked not in ({}, new)
     assert due(opened, ledger, later) == parked
     assert due(opened, ledger, tomorrow) != parked
+
+
+def tick(book: BookResource, instance: dg.DagsterInstance, cursor: str | None) -> tuple[list[Any], str | None]:
+    """Let the sensor look once."""
+    with dg.build_sensor_context(instance=instance, cursor=cursor, resources={"book": book}) as context:
+        return list(approved_decisions(context)), context.cursor
+
+
+def test_a_sensor_that_cannot_look_tells_somebody_once_until_the_reason_changes(
+    ledger: Ledger, book: BookResource, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(alerts, "notify", lambda opened, title, text: told.append(f"{title}: {text}"))
+    approve(ledger, "aaaaaaaaaaaa")
+    mart = book.open().published
+    hidden = mart.rename(mart.with_name("hidden"))
+    cursor: str | None = None
+    for _ in range(3):
+        (skipped,), cursor = tick(book, instance, cursor)
+        assert "has published nothing yet" in skipped.skip_message
+    assert len(told) == 1
+    assert told[0].startswith("Approved invoices cannot be sent: ")
+    hidden.rename(mart)
+    (wanted,), cursor = tick(book, instance, cursor)
+    assert isinstance(wanted, dg.RunRequest)
+    mart.rename(hidden)
+    tick(book, instance, cursor)
+    assert len(told) == 2
+
+
+def test_a_sensor_whose_alert_cannot_be_sent_fails_its_tick(
+    ledger: Ledger, book: BookResource, instance: dg.DagsterInstance, folder: Path
+) -> None:
+    approve(ledger, "aaaaaaaaaaaa")
+    (folder / "connections.yaml").write_text("connections: [", "utf-8")
+    with pytest.raises(BadInput, match="this is not YAML"):
+        tick(book, instance, None)

@@ -24,14 +24,14 @@ SECRETS = {
 class Store:
     """A token store in memory, with what was done to it."""
 
-    def __init__(self, token: str | None = None) -> None:
-        self.token, self.saved = token, list[str]()
+    def __init__(self, token: str | None = None, seed: str = "seed-token") -> None:
+        self.token, self.seed, self.saved = token, seed, list[str]()
 
-    def load(self, connection_id: str) -> str | None:
-        return self.token
+    def load(self, connection_id: str, seed: str) -> str | None:
+        return self.token if seed == self.seed else None
 
-    def save(self, connection_id: str, token: str) -> None:
-        self.token = token
+    def save(self, connection_id: str, token: str, seed: str) -> None:
+        self.token, self.seed = token, seed
         self.saved.append(token)
 
 
@@ -190,6 +190,14 @@ def test_the_store_knows_a_newer_refresh_token_than_the_secret() -> None:
     assert form(request)["refresh_token"] == "newest"
 
 
+def test_a_new_secret_wins_over_a_chain_that_another_began() -> None:
+    store = Store("dead", seed="an-earlier-secret")
+    steps, request = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    assert form(request)["refresh_token"] == "seed-token"
+    steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated-1"}))
+    assert (store.token, store.seed) == ("rotated-1", "seed-token")
+
+
 def test_an_unchanged_refresh_token_is_not_saved_again() -> None:
     store = Store("same")
     steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
@@ -199,7 +207,7 @@ def test_an_unchanged_refresh_token_is_not_saved_again() -> None:
 
 def test_a_rotated_token_that_cannot_be_saved_is_not_used() -> None:
     class Broken(Store):
-        def save(self, connection_id: str, token: str) -> None:
+        def save(self, connection_id: str, token: str, seed: str) -> None:
             raise OSError("disk full")
 
     flow = auth.refresh_token("/bearer")(credentials(tokens=Broken()))

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morton_pipeline.extract import errors, http
+from morton_pipeline.extract.http import LOGGERS, redact_logs
 from morton_pipeline.extract.pages import Call
 from morton_pipeline.extract.vendor import Rate, Vendor
 from morton_pipeline.vendors import VENDORS
@@ -394,3 +395,14 @@ def test_one_token_serves_every_call_of_a_tenant(connect: Connect) -> None:
 
     send(connect("ninjaone"), answer, Call("/v2/devices"), vendor=VENDORS["ninjaone"], times=3)
     assert asked == ["/ws/oauth/token", "/v2/devices", "/v2/devices", "/v2/devices"]
+
+
+@pytest.mark.parametrize("name", LOGGERS)
+def test_an_address_is_logged_as_its_host_and_no_more(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    redact_logs()
+    redact_logs()
+    logger = logging.getLogger(name)
+    assert len([f for f in logger.filters if type(f).__name__ == "_Redacting"]) == 1
+    caplog.set_level(logging.DEBUG)
+    logger.info('HTTP Request: %s %s "%s"', "POST", "https://me:pw@hooks.example:8443/T1/s3cret?key=hidden#x", "200 OK")
+    assert caplog.messages == ['HTTP Request: POST https://hooks.example:8443/… "200 OK"']

@@ -44,6 +44,15 @@ def test_one_tenant_down_leaves_the_others_up(
     assert ask("GET", "/graph/v1.0/users", headers={"Authorization": f"Bearer {token}"}).status_code == 200
 
 
+def test_one_list_down_leaves_the_others_up(ask: Ask, huntress_key: Key) -> None:
+    body = {"vendor": "huntress", "mode": "500", "path_contains": "/v1/agents"}
+    ask("POST", "/simulator/fault", json=body)
+    assert ask("GET", "/huntress/v1/agents", auth=huntress_key).status_code == 500
+    assert ask("GET", "/huntress/v1/organizations", auth=huntress_key).status_code == 200
+    ask("POST", "/simulator/fault", json={**body, "mode": "off"})
+    assert ask("GET", "/huntress/v1/agents", auth=huntress_key).status_code == 200
+
+
 def test_an_outage_reaches_the_login_too(ask: Ask, tenant_id: str) -> None:
     switch(ask, "microsoft365", "500", tenant_id)
     assert ask("POST", f"/login/{tenant_id}/oauth2/v2.0/token", data=graph_form()).status_code == 500
@@ -93,8 +102,8 @@ def test_the_status_lists_what_is_broken(ask: Ask) -> None:
     switch(ask, "huntress", "outage")
     switch(ask, "m365", "403", "some-tenant")
     assert ask("GET", "/simulator/status").json()["faults"] == [
-        {"vendor": "huntress", "tenant": "", "mode": "outage"},
-        {"vendor": "microsoft365", "tenant": "some-tenant", "mode": "403"},
+        {"vendor": "huntress", "tenant": "", "path_contains": "", "mode": "outage"},
+        {"vendor": "microsoft365", "tenant": "some-tenant", "path_contains": "", "mode": "403"},
     ]
 
 

@@ -373,3 +373,59 @@ def test_the_journal_tells_the_latest_instant_without_the_warehouse(book, take, 
     accept(book, held.extraction_id, "Dana", hour(6))
     book.warehouse.unlink()
     assert journal.last_seen_at(book) == hour(6) == datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def tenant(book, hour, users):
+    """Load one tenant's users and licences; a user holds one licence, and the n-th list may be given otherwise."""
+
+    def make(at, count, *, licences=None, connection="m365", users_error=""):
+        people = users(count)
+        held = [
+            {"userId": u["id"], "skuId": "s", "skuPartNumber": "SPB", "userPrincipalName": u["userPrincipalName"]}
+            for u in (people if licences is None else users(licences))
+        ]
+        lists = {"user_licenses": held, "users": None if users_error else people}
+        return load(book, [
+            Extraction(connection, "microsoft365", name, "contoso", "Contoso", hour(at), rows,
+                       "" if rows is not None else users_error)
+            for name, rows in lists.items()
+        ])  # fmt: skip
+
+    return make
+
+
+def test_what_was_computed_from_a_suspect_list_waits_with_it_and_is_accepted_by_its_own_id(book, tenant, hour, query):
+    tenant(0, 20)
+    licences, people = tenant(1, 2, licences=20)
+    assert (licences.status, people.status) == ("suspect", "suspect")
+    assert f"It was computed from users (suspect: {people.extraction_id})" in licences.reason
+    accept(book, people.extraction_id, "ann", hour(2))
+    licences, people = tenant(3, 1, licences=19)
+    assert (licences.status, licences.removed_count, people.status) == ("complete", 1, "complete")
+
+
+def test_a_held_computed_list_takes_effect_once_accepted(book, tenant, hour, query):
+    tenant(0, 20)
+    licences, _ = tenant(1, 2, licences=19)
+    current = "select count(*) from raw_microsoft365.user_licenses where valid_to is null"
+    assert query(current) == [(20,)]
+    accepted = accept(book, licences.extraction_id, "ann", hour(2))
+    assert (accepted.status, accepted.accepted_by) == ("complete", "ann")
+    assert query(current) == [(19,)]
+
+
+def test_what_was_computed_from_a_failed_list_is_held(tenant):
+    tenant(0, 20)
+    licences, people = tenant(1, 20, users_error="m365: down.")
+    assert (licences.status, people.status) == ("suspect", "failed")
+
+
+def test_a_list_is_not_held_for_another_tenant_s_doubt(book, tenant, hour, users):
+    tenant(0, 20)
+    other = [Extraction("m365", "microsoft365", "users", "fabrikam", "Fabrikam", hour(1), None, "m365: down.")]
+    mine = [Extraction("m365", "microsoft365", "user_licenses", "contoso", "Contoso", hour(1), [])]
+    mine[0].rows.extend(
+        {"userId": u["id"], "skuId": "s", "skuPartNumber": "SPB", "userPrincipalName": "x"} for u in users(20)
+    )
+    assert [one.status for one in load(book, other + mine)] == ["failed", "complete"]

@@ -12,7 +12,12 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from morton_pipeline.book import Book
+from morton_pipeline.ledger.store import open_ledger
+from morton_pipeline.ledger.tokens import LedgerTokens
+from morton_pipeline.warehouse.load import load
 from morton_pipeline.warehouse.lock import WarehouseBusy, WarehouseUnreadable, connect, held
+from morton_pipeline.warehouse.publish import publish
 
 HOLDER = """
 import sys, time
@@ -151,3 +156,24 @@ def test_a_warehouse_that_is_no_database_says_how_to_rebuild_it(book):
     book.warehouse.write_bytes(b"not a database" * 1000)
     with pytest.raises(WarehouseUnreadable, match="Move it away and run this again"), connect(book, "load"):
         pass
+
+
+def test_only_what_is_published_can_be_read_by_others(tmp_path, devices, extraction):
+    (tmp_path / "connections.yaml").write_text("connections: []", "utf-8")
+    book, mask = Book(tmp_path), os.umask(0o022)
+    try:
+        with open_ledger(book) as ledger:
+            LedgerTokens(ledger).save("books", "token", "seed")
+        load(book, [extraction(devices(3))])
+        with connect(book, "test") as con:
+            con.execute("create schema marts; create table marts.discrepancies as select 1 as amount")
+        publish(book)
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(mask)
+    modes = {str(p.relative_to(book.data)): oct(p.stat().st_mode & 0o777) for p in book.data.rglob("*")}
+    assert oct(book.data.stat().st_mode & 0o777) == "0o711"
+    assert (modes.pop("published"), modes.pop("published/mart.duckdb")) == ("0o755", "0o644")
+    assert {"ledger.sqlite", "ledger.key", "warehouse.duckdb", "journal", "journal/2026-11.jsonl"} <= set(modes)
+    readable = {name: mode for name, mode in modes.items() if not mode.endswith("00")}
+    assert set(readable) <= {"warehouse.lock"}, readable

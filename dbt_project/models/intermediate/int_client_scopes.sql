@@ -1,9 +1,20 @@
 -- Which scopes feed the count of a service for a client, through the companies mapped to the client.
 with
 
-endpoints as (
-    select distinct vendor, endpoint, names as service_id from {{ ref('int_patterns') }} where purpose = 'service'
-)
+    endpoints as (
+        select distinct vendor, endpoint, names as service_id from {{ ref("int_patterns") }} where purpose = 'service'
+    ),
+
+    -- An account that holds all clients says nothing of a company it never listed: that is a slip in the mapping, not
+    -- a zero.
+    listed as (
+        select connection_id, company_id
+        from {{ ref("int_companies_unioned") }}
+        union
+        select connection_id, company_id
+        from {{ ref("int_records_unioned") }}
+        where tenant_id = ''
+    )
 
 select distinct
     companies.client_id,
@@ -18,10 +29,12 @@ select distinct
     clients.time_zone,
     coalesce(companies.effective_from, cast('1900-01-01' as date)) as effective_from,
     coalesce(companies.effective_to, cast('9999-12-31' as date)) as effective_to
-from {{ ref('company_mappings') }} as companies
-inner join {{ ref('int_clients') }} as clients on clients.client_id = companies.client_id
-inner join {{ ref('int_scope_states') }} as scopes
-    on
-        scopes.connection_id = companies.connection_id
-        and (scopes.tenant_id = '' or lower(scopes.tenant_id) = lower(companies.company_id))
+from {{ ref("company_mappings") }} as companies
+inner join {{ ref("int_clients") }} as clients on clients.client_id = companies.client_id
+inner join
+    {{ ref("int_scope_states") }} as scopes
+    on scopes.connection_id = companies.connection_id
+    and (scopes.tenant_id = '' or lower(scopes.tenant_id) = lower(companies.company_id))
+left join listed on listed.connection_id = companies.connection_id and listed.company_id = lower(companies.company_id)
 inner join endpoints on endpoints.vendor = scopes.vendor and endpoints.endpoint = scopes.endpoint
+where scopes.tenant_id <> '' or listed.company_id is not null

@@ -1,151 +1,169 @@
 -- The records behind every finding, and what changed since the last day on which count and contract agreed.
 with
 
-usage as (
-    select
-        findings.discrepancy_id,
-        findings.vendor as count_vendor,
-        case when findings.billing_model = 'included' then findings.included_quantity end as included_quantity,
-        findings.measured_on,
-        findings.has_agreed_set,
-        spells.*,
-        spells.spell_from <= findings.measured_on and spells.spell_to > findings.measured_on as is_now,
-        spells.spell_from < findings.began_on and spells.spell_to >= findings.began_on as is_agreed
-    from {{ ref('int_findings_unioned') }} as findings
-    inner join {{ ref('int_spells') }} as spells
-        on spells.client_id = findings.client_id and spells.service_id = findings.service_id
-    where
-        findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
-        and spells.spell_from <= findings.measured_on
-        and spells.spell_to >= findings.began_on
-        and spells.standing in ('counted', 'excluded')
-),
+    usage as (
+        select
+            findings.discrepancy_id,
+            findings.vendor as count_vendor,
+            case when findings.billing_model = 'included' then findings.included_quantity end as included_quantity,
+            findings.measured_on,
+            findings.has_agreed_set,
+            spells.*,
+            spells.spell_from <= findings.measured_on and spells.spell_to > findings.measured_on as is_now,
+            spells.spell_from < findings.began_on and spells.spell_to >= findings.began_on as is_agreed
+        from {{ ref("int_findings_unioned") }} as findings
+        inner join
+            {{ ref("int_spells") }} as spells
+            on spells.client_id = findings.client_id
+            and spells.service_id = findings.service_id
+        where
+            findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+            and spells.spell_from <= findings.measured_on
+            and spells.spell_to >= findings.began_on
+            and spells.standing in ('counted', 'excluded')
+    ),
 
-merged as (
-    select
-        discrepancy_id,
-        record_path,
-        max(count_vendor) as count_vendor,
-        max(included_quantity) as included_quantity,
-        max(case when has_agreed_set then 1 else 0 end) = 1 as has_agreed_set,
-        max(vendor) as vendor,
-        max(connection_id) as connection_id,
-        max(record_id) as record_id,
-        max(record_name) as record_name,
-        max(case when is_now then mark end) as mark,
-        max(case when is_now then standing end) as standing_now,
-        max(case when is_agreed then standing end) as standing_agreed,
-        max(case when is_now then standing_reason end) as standing_reason,
-        max(case when is_now then service_pattern_key end) as service_pattern_key,
-        min(stood_from) as first_seen_on,
-        max(case when spell_to > measured_on then measured_on else {{ plus_days(-1, 'spell_to') }} end) as last_seen_on
-    from usage
-    group by discrepancy_id, record_path
-),
+    merged as (
+        select
+            discrepancy_id,
+            record_path,
+            max(count_vendor) as count_vendor,
+            max(included_quantity) as included_quantity,
+            max(case when has_agreed_set then 1 else 0 end) = 1 as has_agreed_set,
+            max(vendor) as vendor,
+            max(connection_id) as connection_id,
+            max(record_id) as record_id,
+            max(record_name) as record_name,
+            max(case when is_now then mark end) as mark,
+            max(case when is_now then standing end) as standing_now,
+            max(case when is_agreed then standing end) as standing_agreed,
+            max(case when is_now then standing_reason end) as standing_reason,
+            max(case when is_now then service_pattern_key end) as service_pattern_key,
+            min(stood_from) as first_seen_on,
+            max(
+                case when spell_to > measured_on then measured_on else {{ plus_days(-1, "spell_to") }} end
+            ) as last_seen_on
+        from usage
+        group by discrepancy_id, record_path
+    ),
 
--- The first of them are included, where the contract includes any.
-included as (
-    select
-        discrepancy_id,
-        record_path,
-        included_quantity,
-        row_number() over (partition by discrepancy_id order by first_seen_on, record_path) as place
-    from merged
-    where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
-),
+    -- The first of them are included, where the contract includes any.
+    included as (
+        select
+            discrepancy_id,
+            record_path,
+            included_quantity,
+            row_number() over (partition by discrepancy_id order by first_seen_on, record_path) as place
+        from merged
+        where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
+    ),
 
-counted as (
-    select
-        merged.discrepancy_id,
-        vendor,
-        connection_id,
-        merged.record_path,
-        record_id,
-        record_name,
-        case
-            when coalesce(standing_now, standing_agreed) = 'excluded' then 'excluded'
-            when vendor <> count_vendor then 'coverage_only'
-            when included.place <= included.included_quantity then 'included'
-            else 'billed'
-        end as bucket,
-        coalesce(
-            standing_reason,
-            case when vendor <> count_vendor then 'counted at ' || count_vendor end,
-            mark,
-            case when standing_now is null then 'gone' end,
-            ''
-        ) as bucket_reason,
-        first_seen_on,
-        last_seen_on,
-        coalesce(service_pattern_key, '') as service_pattern_key,
-        case
-            when coalesce(standing_now, '') = 'counted' and coalesce(standing_agreed, '') = 'counted' then 'kept'
-            -- A variance as old as our first reading has no agreed set to compare with: nothing was added that we know of.
-            when coalesce(standing_now, '') = 'counted' and not has_agreed_set then 'kept'
-            when coalesce(standing_now, '') = 'counted' then 'added'
-            when coalesce(standing_agreed, '') = 'counted' then 'removed'
-            else 'kept'
-        end as change
-    from merged
-    left join included
-        on included.discrepancy_id = merged.discrepancy_id and included.record_path = merged.record_path
-    where standing_now is not null or standing_agreed is not null
-),
+    counted as (
+        select
+            merged.discrepancy_id,
+            vendor,
+            connection_id,
+            merged.record_path,
+            record_id,
+            record_name,
+            case
+                when coalesce(standing_now, standing_agreed) = 'excluded'
+                then 'excluded'
+                when vendor <> count_vendor
+                then 'coverage_only'
+                when included.place <= included.included_quantity
+                then 'included'
+                else 'billed'
+            end as bucket,
+            coalesce(
+                standing_reason,
+                case when vendor <> count_vendor then 'counted at ' || count_vendor end,
+                mark,
+                case when standing_now is null then 'gone' end,
+                ''
+            ) as bucket_reason,
+            first_seen_on,
+            last_seen_on,
+            coalesce(service_pattern_key, '') as service_pattern_key,
+            case
+                when coalesce(standing_now, '') = 'counted' and coalesce(standing_agreed, '') = 'counted'
+                then 'kept'
+                -- A variance as old as our first reading has no agreed set to compare with: nothing was added that we
+                -- know of.
+                when coalesce(standing_now, '') = 'counted' and not has_agreed_set
+                then 'kept'
+                when coalesce(standing_now, '') = 'counted'
+                then 'added'
+                when coalesce(standing_agreed, '') = 'counted'
+                then 'removed'
+                else 'kept'
+            end as change
+        from merged
+        left join
+            included on included.discrepancy_id = merged.discrepancy_id and included.record_path = merged.record_path
+        where standing_now is not null or standing_agreed is not null
+    ),
 
--- Joined in two ways and not by one condition with an or: that would compare every record with every finding.
-{% set ways = [
-    "findings.kind = 'unmapped_company' and spells.client_id is null and findings.client_subject = spells.connection_id || '/' || spells.company_id",
-    "findings.kind = 'unmapped_sku' and spells.client_id = findings.client_id and findings.service_subject = spells.vendor || '/' || spells.sku",
-] %}
-unmapped as (
-    {% for way in ways %}
-    select
-        findings.discrepancy_id,
-        spells.vendor,
-        spells.connection_id,
-        spells.record_path,
-        spells.record_id,
-        spells.record_name,
-        'unmapped' as bucket,
-        spells.standing_reason as bucket_reason,
-        spells.stood_from as first_seen_on,
-        findings.measured_on as last_seen_on,
-        coalesce(spells.service_pattern_key, '') as service_pattern_key,
-        case when spells.stood_from >= findings.period_month then 'added' else 'kept' end as change
-    from {{ ref('int_findings_unioned') }} as findings
-    inner join {{ ref('int_spells') }} as spells
-        on {{ way }}
-    where spells.standing = 'unmapped' and spells.is_current
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-),
+    -- Joined in two ways and not by one condition with an or: that would compare every record with every finding.
+    {% set ways = [
+        "findings.kind = 'unmapped_company' and spells.client_id is null and findings.client_subject = spells.connection_id || '/' || spells.company_id",
+        "findings.kind = 'unmapped_sku' and spells.client_id = findings.client_id and findings.service_subject = spells.vendor || '/' || spells.sku",
+    ] %}
+    unmapped as (
+        {% for way in ways %}
+            select
+                findings.discrepancy_id,
+                spells.vendor,
+                spells.connection_id,
+                spells.record_path,
+                spells.record_id,
+                spells.record_name,
+                'unmapped' as bucket,
+                spells.standing_reason as bucket_reason,
+                spells.stood_from as first_seen_on,
+                findings.measured_on as last_seen_on,
+                coalesce(spells.service_pattern_key, '') as service_pattern_key,
+                case when spells.stood_from >= findings.period_month then 'added' else 'kept' end as change
+            from {{ ref("int_findings_unioned") }} as findings
+            inner join {{ ref("int_spells") }} as spells on {{ way }}
+            where spells.standing = 'unmapped' and spells.is_current
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
+    ),
 
-invoiced as (
-    select
-        findings.discrepancy_id,
-        'quickbooks_online' as vendor,
-        lines.connection_id,
-        lines.accounting_id || '/' || lines.line_id as record_path,
-        lines.accounting_id || '/' || lines.line_id as record_id,
-        coalesce(lines.description, 'line ' || lines.line_id) as record_name,
-        'billed' as bucket,
-        'invoice ' || coalesce(lines.doc_number, lines.accounting_id) as bucket_reason,
-        lines.invoiced_on as first_seen_on,
-        lines.invoiced_on as last_seen_on,
-        cast(lines.quantity as {{ dbt.type_string() }}) || ' at ' || cast(lines.amount as {{ dbt.type_string() }}) as service_pattern_key,
-        'kept' as change
-    from {{ ref('int_findings_unioned') }} as findings
-    inner join {{ ref('int_invoiced_quantities') }} as lines
-        on
-            lines.client_id = findings.client_id
+    invoiced as (
+        select
+            findings.discrepancy_id,
+            'quickbooks_online' as vendor,
+            lines.connection_id,
+            lines.accounting_id || '/' || lines.line_id as record_path,
+            lines.accounting_id || '/' || lines.line_id as record_id,
+            coalesce(lines.description, 'line ' || lines.line_id) as record_name,
+            'billed' as bucket,
+            'invoice ' || coalesce(lines.doc_number, lines.accounting_id) as bucket_reason,
+            lines.invoiced_on as first_seen_on,
+            lines.invoiced_on as last_seen_on,
+            cast(lines.quantity as {{ dbt.type_string() }})
+            || ' at '
+            || cast(lines.amount as {{ dbt.type_string() }}) as service_pattern_key,
+            'kept' as change
+        from {{ ref("int_findings_unioned") }} as findings
+        inner join
+            {{ ref("int_invoiced_quantities") }} as lines
+            on lines.client_id = findings.client_id
             and lines.service_id = findings.service_id
             and lines.period_month = findings.period_month
             and not lines.is_ours
-    where findings.kind = 'invoice_mismatch'
-)
+        where findings.kind = 'invoice_mismatch'
+    )
 
-select * from counted
+select *
+from counted
 union all
-select * from unmapped
+select *
+from unmapped
 union all
-select * from invoiced
+select *
+from invoiced

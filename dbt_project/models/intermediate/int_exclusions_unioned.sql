@@ -5,12 +5,12 @@ select
     service_id,
     lower(vendor) as vendor,
     record_id,
-    {{ glob_to_like('name_pattern') }} as name_like,
+    {{ glob_to_like("name_pattern") }} as name_like,
     reason,
     owner,
     coalesce(effective_from, cast('1900-01-01' as date)) as effective_from,
     coalesce(expires_on, cast('9999-12-31' as date)) as expires_on
-from {{ ref('exclusions') }}
+from {{ ref("exclusions") }}
 union all
 select
     exclusion_id,
@@ -23,4 +23,4 @@ select
     owner,
     effective_from,
     coalesce(expires_on, cast('9999-12-31' as date)) as expires_on
-from {{ ref('stg_ledger__exclusions') }}
+from {{ ref("stg_ledger__exclusions") }}

@@ -1,106 +1,212 @@
 -- Findings with their explanation and their seal: one hash over everything an approval stands on.
 with
 
-evidence as (
-    select
-        discrepancy_id,
-        -- What another tool lists is shown for comparison; no approval stands on it.
-        {{ sha256(dbt.listagg("case when bucket <> 'coverage_only' then record_path || '>' || bucket || '>' || bucket_identity || '>' || service_pattern_key end", "';'", "order by record_path")) }} as evidence_hash,
-        sum(case when change = 'added' then 1 else 0 end) as added_count,
-        sum(case when change = 'removed' then 1 else 0 end) as removed_count
-    from (
+    evidence as (
         select
-            *,
-            case when bucket = 'excluded' then bucket_reason else '' end as bucket_identity
-        from {{ ref('int_evidence_unioned') }}
-    ) as records
-    group by discrepancy_id
-),
+            discrepancy_id,
+            -- What another tool lists is shown for comparison; no approval stands on it.
+            {{
+                sha256(
+                    dbt.listagg(
+                        "case when bucket <> 'coverage_only' then record_path || '>' || bucket || '>' || bucket_identity || '>' || service_pattern_key end",
+                        "';'",
+                        "order by record_path",
+                    )
+                )
+            }}
+            as evidence_hash,
+            sum(case when change = 'added' then 1 else 0 end) as added_count,
+            sum(case when change = 'removed' then 1 else 0 end) as removed_count
+        from
+            (
+                select *, case when bucket = 'excluded' then bucket_reason else '' end as bucket_identity
+                from {{ ref("int_evidence_unioned") }}
+            ) as records
+        group by discrepancy_id
+    ),
 
-mappings as (
-    select
-        client_id,
-        {{ sha256(dbt.listagg("connection_id || '>' || lower(company_id) || '>' || coalesce(cast(effective_from as " ~ dbt.type_string() ~ "), '') || '>' || coalesce(cast(effective_to as " ~ dbt.type_string() ~ "), '')", "';'", "order by connection_id, company_id, effective_from")) }} as mapping_hash
-    from {{ ref('company_mappings') }}
-    group by client_id
-),
+    mappings as (
+        select
+            client_id,
+            {{
+                sha256(
+                    dbt.listagg(
+                        "connection_id || '>' || lower(company_id) || '>' || coalesce(cast(effective_from as "
+                        ~ dbt.type_string()
+                        ~ "), '') || '>' || coalesce(cast(effective_to as "
+                        ~ dbt.type_string()
+                        ~ "), '')",
+                        "';'",
+                        "order by connection_id, company_id, effective_from",
+                    )
+                )
+            }} as mapping_hash
+        from {{ ref("company_mappings") }}
+        group by client_id
+    ),
 
-joined as (
-    select
-        findings.*,
-        coalesce(evidence.evidence_hash, '') as evidence_hash,
-        coalesce(evidence.added_count, 0) as added_count,
-        coalesce(evidence.removed_count, 0) as removed_count,
-        coalesce(mappings.mapping_hash, '') as mapping_hash,
-        case when source_state = 'known' and observed_quantity = 0 then 'zero' else source_state end as state,
-        case vendor
-            when 'ninjaone' then 'NinjaOne'
-            when 'huntress' then 'Huntress'
-            when 'microsoft365' then 'Microsoft 365'
-            when 'quickbooks_online' then 'QuickBooks'
-            else vendor
-        end as vendor_title
-    from {{ ref('int_findings_unioned') }} as findings
-    left join evidence on evidence.discrepancy_id = findings.discrepancy_id
-    left join mappings on mappings.client_id = findings.client_id
-)
+    joined as (
+        select
+            findings.*,
+            coalesce(evidence.evidence_hash, '') as evidence_hash,
+            coalesce(evidence.added_count, 0) as added_count,
+            coalesce(evidence.removed_count, 0) as removed_count,
+            coalesce(mappings.mapping_hash, '') as mapping_hash,
+            case when source_state = 'known' and observed_quantity = 0 then 'zero' else source_state end as state,
+            case
+                vendor
+                when 'ninjaone'
+                then 'NinjaOne'
+                when 'huntress'
+                then 'Huntress'
+                when 'microsoft365'
+                then 'Microsoft 365'
+                when 'quickbooks_online'
+                then 'QuickBooks'
+                else vendor
+            end as vendor_title
+        from {{ ref("int_findings_unioned") }} as findings
+        left join evidence on evidence.discrepancy_id = findings.discrepancy_id
+        left join mappings on mappings.client_id = findings.client_id
+    )
 
 select
     *,
-    {{ sha256(
-        "discrepancy_id || '|' || kind || '|' || coalesce(cast(variance_quantity as " ~ dbt.type_string() ~ "), '')"
-        ~ " || '|' || coalesce(cast(variance_amount as " ~ dbt.type_string() ~ "), '') || '|' || coalesce(cast(price as " ~ dbt.type_string() ~ "), '')"
-        ~ " || '|' || coalesce(currency, '') || '|' || contract_text || '|' || mapping_hash || '|' || evidence_hash"
-        ~ " || '|' || case when source_state = 'known' then 'fresh' else source_state end"
-    ) }} as seal,
-    case kind
+    {{
+        sha256(
+            "discrepancy_id || '|' || kind || '|' || coalesce(cast(variance_quantity as "
+            ~ dbt.type_string()
+            ~ "), '')"
+            ~ " || '|' || coalesce(cast(variance_amount as "
+            ~ dbt.type_string()
+            ~ "), '') || '|' || coalesce(cast(price as "
+            ~ dbt.type_string()
+            ~ "), '')"
+            ~ " || '|' || coalesce(currency, '') || '|' || contract_text || '|' || mapping_hash || '|' || evidence_hash"
+            ~ " || '|' || case when source_state = 'known' then 'fresh' else source_state end"
+        )
+    }} as seal,
+    case
+        kind
         when 'not_audited'
-            then
-                'The contract says ' || {{ say_quantity('contracted_quantity') }} || ' ' || service_name
-                || ', and nothing that is connected and mapped counts it for ' || client_name
-                || case when vendor is null then '' else ' in ' || vendor_title end || '; it was not checked.'
+        then
+            'The contract says '
+            || {{ say_quantity("contracted_quantity") }}
+            || ' '
+            || service_name
+            || ', and nothing that is connected, mapped and read counts it for '
+            || client_name
+            || case when vendor is null then '' else ' in ' || vendor_title end
+            || '; it was not checked.'
         when 'unmapped_company'
-            then
-                vendor_title || ' lists ' || {{ say_quantity('observed_quantity') }} || ' billable records for ' || client_name
-                || ', a company that is mapped to no client'
-                || case when variance_amount is null then '.' else '; at list price ' || {{ say_money('variance_amount', 'currency') }} || ' a month.' end
-        when 'unmapped_sku'
-            then
-                client_name || ' holds ' || {{ say_quantity('observed_quantity') }} || ' × ' || service_name || ' in ' || vendor_title
-                || ', which is mapped to no service'
-                || case when variance_amount is null then '.' else '; at list price ' || {{ say_money('variance_amount', 'currency') }} || ' a month.' end
-        when 'invoice_mismatch'
-            then
-                'The contract says ' || {{ say_quantity('contracted_quantity') }} || ' ' || service_name || ', the invoices of '
-                || cast(period_month as {{ dbt.type_string() }}) || ' bill '
-                || {{ say_quantity('(contracted_quantity - variance_quantity)') }} || ': '
-                || {{ say_money('abs(variance_amount)', 'currency') }}
-                || case when variance_amount > 0 then ' too little.' else ' too much.' end
-        else
-            vendor_title || ' counts ' || {{ say_quantity('observed_quantity') }} || ' ' || service_name || ' for ' || client_name || ', '
+        then
+            vendor_title
+            || ' lists '
+            || {{ say_quantity("observed_quantity") }}
+            || ' billable records for '
+            || client_name
+            || ', a company that is mapped to no client'
             || case
-                when kind = 'no_contract' then 'and no contract covers it'
-                else 'the contract says ' || {{ say_quantity('contracted_quantity') }}
+                when variance_amount is null
+                then '.'
+                else '; at list price ' || {{ say_money("variance_amount", "currency") }} || ' a month.'
+            end
+        when 'unmapped_sku'
+        then
+            client_name
+            || ' holds '
+            || {{ say_quantity("observed_quantity") }}
+            || ' × '
+            || service_name
+            || ' in '
+            || vendor_title
+            || ', which is mapped to no service'
+            || case
+                when variance_amount is null
+                then '.'
+                else '; at list price ' || {{ say_money("variance_amount", "currency") }} || ' a month.'
+            end
+        when 'invoice_mismatch'
+        then
+            case
+                when contract_text = ''
+                then 'No contract covers ' || service_name
+                else 'The contract says ' || {{ say_quantity("contracted_quantity") }} || ' ' || service_name
+            end
+            || ', the invoices of '
+            || cast(period_month as {{ dbt.type_string() }})
+            || ' bill '
+            || {{ say_quantity("(contracted_quantity - variance_quantity)") }}
+            || ': '
+            || {{ say_money("abs(variance_amount)", "currency") }}
+            || case when variance_amount > 0 then ' too little.' else ' too much.' end
+            || case
+                when source_state = 'known'
+                then ''
+                else
+                    ' Last complete reading '
+                    || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never')
+                    || ' UTC.'
+            end
+        else
+            vendor_title
+            || ' counts '
+            || {{ say_quantity("observed_quantity") }}
+            || ' '
+            || service_name
+            || ' for '
+            || client_name
+            || ', '
+            || case
+                when kind = 'no_contract'
+                then 'and no contract covers it'
+                else 'the contract says ' || {{ say_quantity("contracted_quantity") }}
             end
             || case
                 when billing_model = 'minimum' and observed_quantity < minimum_quantity
-                    then ' and the minimum of ' || {{ say_quantity('minimum_quantity') }} || ' applies'
-                when billing_model = 'included' then ' beyond ' || {{ say_quantity('included_quantity') }} || ' included'
+                then ' and the minimum of ' || {{ say_quantity("minimum_quantity") }} || ' applies'
+                when billing_model = 'included'
+                then ' beyond ' || {{ say_quantity("included_quantity") }} || ' included'
                 else ''
             end
-            || ': ' || {{ say_quantity('abs(variance_quantity)') }}
+            || ': '
+            || {{ say_quantity("abs(variance_quantity)") }}
             || case when variance_quantity > 0 then ' not billed' else ' billed too many' end
             || case
-                when price is null then ', for which there is no price'
-                else ' at ' || {{ say_money('price', 'currency') }} || ' is ' || {{ say_money('abs(variance_amount)', 'currency') }} || ' a month'
+                when price is null
+                then ', for which there is no price'
+                else
+                    ' at '
+                    || {{ say_money("price", "currency") }}
+                    || ' is '
+                    || {{ say_money("abs(variance_amount)", "currency") }}
+                    || ' a month'
             end
-            || ', since ' || cast(began_on as {{ dbt.type_string() }})
+            || ', since '
+            || cast(began_on as {{ dbt.type_string() }})
             || case
-                when added_count + removed_count = 0 then ''
-                else ' (' || cast(added_count as {{ dbt.type_string() }}) || ' added, ' || cast(removed_count as {{ dbt.type_string() }}) || ' removed)'
+                when added_count + removed_count = 0
+                then ''
+                else
+                    ' ('
+                    || cast(added_count as {{ dbt.type_string() }})
+                    || ' added, '
+                    || cast(removed_count as {{ dbt.type_string() }})
+                    || ' removed)'
             end
             || case when kind = 'no_contract' then '; an estimate.' else '.' end
-            || case when is_late_measured then ' Measured late, on ' || cast(measured_on as {{ dbt.type_string() }}) || '.' else '' end
-            || case when source_state = 'known' then '' else ' Last complete reading ' || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never') || ' UTC.' end
+            || case
+                when is_late_measured
+                then ' Measured late, on ' || cast(measured_on as {{ dbt.type_string() }}) || '.'
+                else ''
+            end
+            || case
+                when source_state = 'known'
+                then ''
+                else
+                    ' Last complete reading '
+                    || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never')
+                    || ' UTC.'
+            end
     end as explanation
 from joined

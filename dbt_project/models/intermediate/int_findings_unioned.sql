@@ -1,102 +1,176 @@
 -- Every kind of finding in one shape, before anybody has decided anything. `subject` is what makes a row one of a kind.
 with
 
-invoiced as (
-    select
-        client_id,
-        service_id,
-        period_month,
-        cast(sum(coalesce(quantity, 0)) as decimal(18, 4)) as invoiced_quantity
-    from {{ ref('int_invoiced_quantities') }}
-    where service_id is not null
-    group by client_id, service_id, period_month
-),
+    invoiced as (
+        select
+            client_id, service_id, period_month, cast(sum(coalesce(quantity, 0)) as decimal(18, 4)) as invoiced_quantity
+        from {{ ref("int_invoiced_quantities") }}
+        where service_id is not null
+        group by client_id, service_id, period_month
+    ),
 
-usage as (
-    select
-        period_month, client_id, client_name, service_id, service_name, kind, vendor,
-        client_id as client_subject, service_id as service_subject,
-        observed_quantity, contracted_quantity, variance_quantity, price, currency, variance_amount,
-        {{ round_money('accumulated_amount', 'currency') }} as accumulated_amount,
-        {{ round_money('unlapsed_amount', 'currency') }} as unlapsed_amount,
-        began_on, source_state, source_as_of_at, is_late_measured, coalesce(contract_text, '') as contract_text, billing_model,
-        minimum_quantity, included_quantity, unit,
-        abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
-        contract_id is null as is_estimate,
-        run > 1 as has_agreed_set,
-        measured_on
-    from {{ ref('int_usage_variances') }}
-),
+    usage as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            kind,
+            vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            observed_quantity,
+            contracted_quantity,
+            variance_quantity,
+            price,
+            currency,
+            variance_amount,
+            {{ round_money("accumulated_amount", "currency") }} as accumulated_amount,
+            {{ round_money("unlapsed_amount", "currency") }} as unlapsed_amount,
+            began_on,
+            source_state,
+            source_as_of_at,
+            is_late_measured,
+            coalesce(contract_text, '') as contract_text,
+            billing_model,
+            minimum_quantity,
+            included_quantity,
+            unit,
+            abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
+            contract_id is null as is_estimate,
+            run > 1 as has_agreed_set,
+            measured_on
+        from {{ ref("int_usage_variances") }}
+    ),
 
-mismatches as (
-    select
-        period_month, client_id, client_name, service_id, service_name, 'invoice_mismatch' as kind, 'quickbooks_online' as vendor,
-        client_id as client_subject, service_id as service_subject,
-        observed_quantity, contracted_quantity, variance_quantity, price, currency, variance_amount,
-        variance_amount as accumulated_amount, variance_amount as unlapsed_amount,
-        period_month as began_on, source_state, source_as_of_at, false as is_late_measured, contract_text,
-        cast(null as {{ dbt.type_string() }}) as billing_model,
-        cast(null as decimal(18, 4)) as minimum_quantity, cast(null as decimal(18, 4)) as included_quantity,
-        cast(null as {{ dbt.type_string() }}) as unit,
-        abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
-        false as is_estimate,
-        true as has_agreed_set,
-        last_on as measured_on
-    from {{ ref('int_invoice_mismatches') }}
-),
+    mismatches as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            'invoice_mismatch' as kind,
+            'quickbooks_online' as vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            observed_quantity,
+            contracted_quantity,
+            variance_quantity,
+            price,
+            currency,
+            variance_amount,
+            variance_amount as accumulated_amount,
+            variance_amount as unlapsed_amount,
+            period_month as began_on,
+            source_state,
+            source_as_of_at,
+            false as is_late_measured,
+            contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
+            false as is_estimate,
+            true as has_agreed_set,
+            last_on as measured_on
+        from {{ ref("int_invoice_mismatches") }}
+    ),
 
-unmapped as (
-    select
-        period_month, nullif(client_id, '') as client_id, client_name, cast(null as {{ dbt.type_string() }}) as service_id, service_name,
-        kind, vendor, client_id || company_path as client_subject, sku_path as service_subject,
-        observed_quantity, cast(null as decimal(18, 4)) as contracted_quantity, observed_quantity as variance_quantity, price, currency, variance_amount,
-        accumulated_amount, cast(null as decimal(18, 4)) as unlapsed_amount,
-        began_on, source_state, source_as_of_at, false as is_late_measured, '' as contract_text,
-        cast(null as {{ dbt.type_string() }}) as billing_model,
-        cast(null as decimal(18, 4)) as minimum_quantity, cast(null as decimal(18, 4)) as included_quantity,
-        cast(null as {{ dbt.type_string() }}) as unit,
-        false as is_within_tolerance,
-        true as is_estimate,
-        true as has_agreed_set,
-        last_on as measured_on
-    from {{ ref('int_unmapped_variances') }}
-),
+    unmapped as (
+        select
+            period_month,
+            nullif(client_id, '') as client_id,
+            client_name,
+            cast(null as {{ dbt.type_string() }}) as service_id,
+            service_name,
+            kind,
+            vendor,
+            client_id || company_path as client_subject,
+            sku_path as service_subject,
+            observed_quantity,
+            cast(null as decimal(18, 4)) as contracted_quantity,
+            observed_quantity as variance_quantity,
+            price,
+            currency,
+            variance_amount,
+            accumulated_amount,
+            cast(null as decimal(18, 4)) as unlapsed_amount,
+            began_on,
+            source_state,
+            source_as_of_at,
+            false as is_late_measured,
+            '' as contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            false as is_within_tolerance,
+            true as is_estimate,
+            true as has_agreed_set,
+            last_on as measured_on
+        from {{ ref("int_unmapped_variances") }}
+    ),
 
-not_audited as (
-    select
-        period_month, client_id, client_name, service_id, service_name, 'not_audited' as kind, vendor,
-        client_id as client_subject, service_id as service_subject,
-        cast(null as decimal(18, 4)) as observed_quantity, contracted_quantity, cast(null as decimal(18, 4)) as variance_quantity,
-        price, currency, cast(null as decimal(18, 4)) as variance_amount,
-        cast(null as decimal(18, 4)) as accumulated_amount, cast(null as decimal(18, 4)) as unlapsed_amount,
-        cast(null as date) as began_on, 'unknown' as source_state, cast(null as timestamp) as source_as_of_at, false as is_late_measured, contract_text,
-        cast(null as {{ dbt.type_string() }}) as billing_model,
-        cast(null as decimal(18, 4)) as minimum_quantity, cast(null as decimal(18, 4)) as included_quantity,
-        cast(null as {{ dbt.type_string() }}) as unit,
-        false as is_within_tolerance,
-        false as is_estimate,
-        true as has_agreed_set,
-        last_on as measured_on
-    from {{ ref('int_not_audited') }}
-),
+    not_audited as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            'not_audited' as kind,
+            vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            cast(null as decimal(18, 4)) as observed_quantity,
+            contracted_quantity,
+            cast(null as decimal(18, 4)) as variance_quantity,
+            price,
+            currency,
+            cast(null as decimal(18, 4)) as variance_amount,
+            cast(null as decimal(18, 4)) as accumulated_amount,
+            cast(null as decimal(18, 4)) as unlapsed_amount,
+            cast(null as date) as began_on,
+            'unknown' as source_state,
+            cast(null as timestamp) as source_as_of_at,
+            false as is_late_measured,
+            contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            false as is_within_tolerance,
+            false as is_estimate,
+            true as has_agreed_set,
+            last_on as measured_on
+        from {{ ref("int_not_audited") }}
+    ),
 
-unioned as (
-    select * from usage
-    union all
-    select * from mismatches
-    union all
-    select * from unmapped
-    union all
-    select * from not_audited
-)
+    unioned as (
+        select *
+        from usage
+        union all
+        select *
+        from mismatches
+        union all
+        select *
+        from unmapped
+        union all
+        select *
+        from not_audited
+    )
 
 select
     unioned.*,
-    {{ discrepancy_id('unioned.period_month', 'unioned.client_subject', 'unioned.service_subject', 'unioned.kind') }} as discrepancy_id,
+    {{ discrepancy_id("unioned.period_month", "unioned.client_subject", "unioned.service_subject", "unioned.kind") }}
+    as discrepancy_id,
     invoiced.invoiced_quantity
 from unioned
-left join invoiced
-    on
-        invoiced.client_id = unioned.client_id
-        and invoiced.service_id = unioned.service_id
-        and invoiced.period_month = unioned.period_month
+left join
+    invoiced
+    on invoiced.client_id = unioned.client_id
+    and invoiced.service_id = unioned.service_id
+    and invoiced.period_month = unioned.period_month

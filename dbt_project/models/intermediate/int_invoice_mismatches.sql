@@ -1,83 +1,180 @@
--- Where the recurring invoice bills another quantity than the contract says.
+-- Where the recurring invoice bills another quantity than the contract says, or bills what no contract covers.
 with
 
-accounting as (
-    select
-        max(case when state in ('known', 'zero') then 1 else 0 end) = 1 as is_fresh,
-        min(last_complete_at) as source_as_of_at
-    from {{ ref('int_scope_states') }}
-    where endpoint = 'invoice_lines' and last_complete_at is not null
-    having count(*) > 0
-),
+    -- The companies in the accounting system a client is billed from; a client nobody there knows could be in any of
+    -- them.
+    seen as (
+        select connection_id, customer_id
+        from {{ ref("stg_quickbooks_online__customers") }}
+        union
+        select connection_id, customer_id
+        from {{ ref("stg_quickbooks_online__invoices") }}
+    ),
 
-invoiced as (
-    select
-        client_id,
-        service_id,
-        period_month,
-        sum(case when not is_ours then quantity end) as others_quantity,
-        sum(case when not is_ours and quantity is null then amount end) as others_amount_only
-    from {{ ref('int_invoiced_quantities') }}
-    where service_id is not null
-    group by client_id, service_id, period_month
-),
+    homes as (
+        select distinct clients.client_id, seen.connection_id
+        from {{ ref("int_clients") }} as clients
+        inner join seen on seen.customer_id = clients.accounting_customer_id
+    ),
 
-client_months as (
-    select distinct client_id, period_month from {{ ref('int_invoiced_quantities') }} where is_client_invoiced
-),
+    accounting as (
+        select
+            clients.client_id,
+            min(states.last_complete_at) as source_as_of_at,
+            case
+                when min(case when states.state in ('known', 'zero') then 1 else 0 end) = 1
+                then 'known'
+                when max(case when states.state = 'partial' then 1 else 0 end) = 1
+                then 'partial'
+                else 'stale'
+            end as source_state
+        from {{ ref("int_clients") }} as clients
+        inner join
+            {{ ref("int_scope_states") }} as states
+            on states.vendor = 'quickbooks_online'
+            and states.endpoint in ('invoices', 'invoice_lines')
+        left join (select distinct client_id from homes) as housed on housed.client_id = clients.client_id
+        left join homes on homes.client_id = clients.client_id and homes.connection_id = states.connection_id
+        where
+            clients.accounting_customer_id is not null and (housed.client_id is null or homes.connection_id is not null)
+        group by clients.client_id
+        -- What was never read says nothing of what was invoiced.
+        having min(case when states.last_complete_at is null then 0 else 1 end) = 1
+    ),
 
-compared as (
-    select
-        periods.period_month,
-        periods.is_open,
-        periods.last_on,
-        contracts.client_id,
-        contracts.service_id,
-        contracts.contract_text,
-        contracts.quantity as contracted_quantity,
-        contracts.unit_price as price,
-        contracts.tolerance_quantity,
-        clients.client_name,
-        clients.currency,
-        services.service_name,
-        positions.observed_quantity,
-        case when accounting.is_fresh then 'known' else 'stale' end as source_state,
-        accounting.source_as_of_at,
-        cast(
-            coalesce(invoiced.others_quantity, 0) + coalesce(invoiced.others_amount_only / nullif(contracts.unit_price, 0), 0)
-            as decimal(18, 4)
-        ) as invoiced_quantity
-    from {{ ref('int_periods') }} as periods
-    inner join {{ ref('int_contract_versions') }} as contracts
-        on
-            contracts.client_id = periods.client_id
+    invoiced as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            sum(quantity) as others_quantity,
+            sum(case when quantity is null then amount end) as others_amount_only,
+            sum(case when quantity is not null then amount end) / nullif(sum(quantity), 0) as others_price
+        from {{ ref("int_invoiced_quantities") }}
+        where service_id is not null and not is_ours
+        group by client_id, service_id, period_month
+    ),
+
+    client_months as (
+        select distinct client_id, period_month from {{ ref("int_invoiced_quantities") }} where is_client_invoiced
+    ),
+
+    periods as (
+        select
+            periods.client_id,
+            periods.period_month,
+            periods.is_open,
+            periods.last_on,
+            client_months.client_id is not null as is_client_invoiced,
+            accounting.source_state,
+            accounting.source_as_of_at,
+            clients.client_name,
+            clients.currency
+        from {{ ref("int_periods") }} as periods
+        inner join
+            {{ ref("int_clients") }} as clients
+            on clients.client_id = periods.client_id
+            and clients.status <> 'internal'
+        inner join accounting on accounting.client_id = periods.client_id
+        left join
+            client_months
+            on client_months.client_id = periods.client_id
+            and client_months.period_month = periods.period_month
+        where
+            client_months.client_id is not null
+            -- Without an invoice a month is compared once it is over, and only if its end was read: an invoice may
+            -- have come since.
+            or (
+                not periods.is_open
+                and (
+                    accounting.source_state = 'known'
+                    or {{ local_date("accounting.source_as_of_at", "clients.time_zone") }} > periods.last_on
+                )
+            )
+    ),
+
+    agreed as (
+        select
+            periods.client_id,
+            periods.period_month,
+            contracts.service_id,
+            contracts.contract_text,
+            contracts.quantity,
+            contracts.unit_price,
+            contracts.tolerance_quantity
+        from periods
+        inner join
+            {{ ref("int_contract_versions") }} as contracts
+            on contracts.client_id = periods.client_id
             and contracts.effective_from <= periods.last_on
             and contracts.effective_to > periods.last_on
-    inner join {{ ref('int_clients') }} as clients
-        on clients.client_id = contracts.client_id and clients.status <> 'internal'
-    inner join {{ ref('int_services') }} as services on services.service_id = contracts.service_id
-    cross join accounting
-    left join client_months
-        on client_months.client_id = periods.client_id and client_months.period_month = periods.period_month
-    left join {{ ref('int_daily_positions') }} as positions
-        on
-            positions.client_id = contracts.client_id
-            and positions.service_id = contracts.service_id
+    ),
+
+    subjects as (
+        select client_id, period_month, service_id
+        from agreed
+        union
+        select client_id, period_month, service_id
+        from invoiced
+    ),
+
+    priced as (
+        select
+            periods.*,
+            services.service_id,
+            services.service_name,
+            coalesce(agreed.contract_text, '') as contract_text,
+            cast(coalesce(agreed.quantity, 0) as decimal(18, 4)) as contracted_quantity,
+            cast(
+                coalesce(
+                    agreed.unit_price, invoiced.others_price, services.list_price, invoiced.others_amount_only
+                ) as decimal(18, 4)
+            ) as price,
+            coalesce(agreed.tolerance_quantity, 0) as tolerance_quantity,
+            positions.observed_quantity,
+            coalesce(invoiced.others_quantity, 0) as others_quantity,
+            invoiced.others_amount_only,
+            coalesce(posted.contracted_quantity, 0) as posted_quantity
+        from subjects
+        inner join periods on periods.client_id = subjects.client_id and periods.period_month = subjects.period_month
+        inner join
+            {{ ref("int_services") }} as services
+            on services.service_id = subjects.service_id
+            and services.accounting_item_id is not null
+        left join
+            agreed
+            on agreed.client_id = subjects.client_id
+            and agreed.service_id = subjects.service_id
+            and agreed.period_month = subjects.period_month
+        left join
+            invoiced
+            on invoiced.client_id = subjects.client_id
+            and invoiced.service_id = subjects.service_id
+            and invoiced.period_month = subjects.period_month
+        left join
+            {{ ref("int_posted_usage") }} as posted
+            on posted.client_id = subjects.client_id
+            and posted.service_id = subjects.service_id
+            and posted.period_month = subjects.period_month
+        left join
+            {{ ref("int_daily_positions") }} as positions
+            on positions.client_id = subjects.client_id
+            and positions.service_id = subjects.service_id
             and positions.quantity_on = periods.last_on
-    left join invoiced
-        on
-            invoiced.client_id = contracts.client_id
-            and invoiced.service_id = contracts.service_id
-            and invoiced.period_month = periods.period_month
-    where
-        clients.accounting_customer_id is not null
-        and services.accounting_item_id is not null
-        and (not periods.is_open or client_months.client_id is not null)
-)
+    ),
+
+    compared as (
+        select
+            *,
+            cast(
+                others_quantity + coalesce(others_amount_only / nullif(price, 0), 0) + posted_quantity as decimal(18, 4)
+            ) as invoiced_quantity
+        from priced
+    )
 
 select
     *,
     cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
-    {{ round_money('(contracted_quantity - invoiced_quantity) * price', 'currency') }} as variance_amount
+    {{ round_money("(contracted_quantity - invoiced_quantity) * price", "currency") }} as variance_amount
 from compared
 where contracted_quantity <> invoiced_quantity

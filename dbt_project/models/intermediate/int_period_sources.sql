@@ -1,73 +1,87 @@
 -- For each period of each service: which day measures it, and how far its sources can be trusted.
 with
 
-scoped as (
-    select
-        periods.client_id,
-        periods.period_month,
-        periods.is_open,
-        periods.last_on,
-        scopes.service_id,
-        scopes.vendor,
-        scopes.connection_id,
-        scopes.endpoint,
-        scopes.tenant_id,
-        scopes.time_zone,
-        scopes.state,
-        scopes.last_complete_at,
-        cast(ceil(scopes.allowed_age_minutes / 1440.0) as integer) as allowed_days
-    from {{ ref('int_periods') }} as periods
-    inner join {{ ref('int_client_scopes') }} as scopes
-        on
-            scopes.client_id = periods.client_id
+    scoped as (
+        select
+            periods.client_id,
+            periods.period_month,
+            periods.is_open,
+            periods.last_on,
+            scopes.service_id,
+            scopes.vendor,
+            scopes.connection_id,
+            scopes.endpoint,
+            scopes.tenant_id,
+            scopes.time_zone,
+            scopes.state,
+            scopes.last_complete_at,
+            cast(ceil(scopes.allowed_age_minutes / 1440.0) as integer) as allowed_days
+        from {{ ref("int_periods") }} as periods
+        inner join
+            {{ ref("int_client_scopes") }} as scopes
+            on scopes.client_id = periods.client_id
             and scopes.effective_from <= periods.last_on
             and scopes.effective_to > periods.last_on
-),
+    ),
 
-readings as (
-    select
-        scoped.client_id,
-        scoped.service_id,
-        scoped.vendor,
-        scoped.period_month,
-        scoped.is_open,
-        scoped.last_on,
-        scoped.allowed_days,
-        scoped.state,
-        scoped.last_complete_at,
-        max(case when days.complete_on <= scoped.last_on then days.complete_on end) as last_before_on,
-        max(case when days.complete_on <= scoped.last_on then days.complete_at end) as last_before_at,
-        min(case when days.complete_on > scoped.last_on then days.complete_on end) as first_after_on,
-        min(case when days.complete_on > scoped.last_on then days.complete_at end) as first_after_at
-    from scoped
-    left join {{ ref('int_complete_days') }} as days
-        on
-            days.connection_id = scoped.connection_id
+    readings as (
+        select
+            scoped.client_id,
+            scoped.service_id,
+            scoped.vendor,
+            scoped.period_month,
+            scoped.is_open,
+            scoped.last_on,
+            scoped.allowed_days,
+            scoped.state,
+            scoped.last_complete_at,
+            max(case when days.complete_on <= scoped.last_on then days.complete_on end) as last_before_on,
+            max(case when days.complete_on <= scoped.last_on then days.complete_at end) as last_before_at,
+            min(case when days.complete_on > scoped.last_on then days.complete_on end) as first_after_on,
+            min(case when days.complete_on > scoped.last_on then days.complete_at end) as first_after_at
+        from scoped
+        left join
+            {{ ref("int_complete_days") }} as days
+            on days.connection_id = scoped.connection_id
             and days.endpoint = scoped.endpoint
             and days.tenant_id = scoped.tenant_id
             and days.time_zone = scoped.time_zone
-    group by
-        scoped.client_id, scoped.service_id, scoped.vendor, scoped.period_month, scoped.is_open, scoped.last_on,
-        scoped.connection_id, scoped.endpoint, scoped.tenant_id, scoped.allowed_days, scoped.state, scoped.last_complete_at
-),
+        group by
+            scoped.client_id,
+            scoped.service_id,
+            scoped.vendor,
+            scoped.period_month,
+            scoped.is_open,
+            scoped.last_on,
+            scoped.connection_id,
+            scoped.endpoint,
+            scoped.tenant_id,
+            scoped.allowed_days,
+            scoped.state,
+            scoped.last_complete_at
+    ),
 
-judged as (
-    select
-        *,
-        not is_open
-        and last_before_on is not null
-        and {{ dbt.datediff('last_before_on', 'last_on', 'day') }} > allowed_days
-        and first_after_on is not null as is_late,
-        case
-            when is_open then state in ('known', 'zero')
-            else
-                last_before_on is not null
-                and ({{ dbt.datediff('last_before_on', 'last_on', 'day') }} <= allowed_days or first_after_on is not null)
-        end as is_fresh,
-        case when is_open then last_complete_at is not null else last_before_on is not null end as is_ever,
-        is_open and state = 'partial' as is_partial
-    from readings
-)
+    judged as (
+        select
+            *,
+            not is_open
+            and last_before_on is not null
+            and {{ dbt.datediff("last_before_on", "last_on", "day") }} > allowed_days
+            and first_after_on is not null as is_late,
+            case
+                when is_open
+                then state in ('known', 'zero')
+                else
+                    last_before_on is not null
+                    and (
+                        {{ dbt.datediff("last_before_on", "last_on", "day") }} <= allowed_days
+                        or first_after_on is not null
+                    )
+            end as is_fresh,
+            case when is_open then last_complete_at is not null else last_before_on is not null end as is_ever,
+            is_open and state = 'partial' as is_partial
+        from readings
+    )
 
 select
     client_id,
@@ -78,12 +92,18 @@ select
     last_on,
     max(case when is_late then first_after_on else last_on end) as measured_on,
     max(case when is_late then 1 else 0 end) = 1 as is_late_measured,
-    min(case when is_open then last_complete_at when is_late then first_after_at else last_before_at end) as source_as_of_at,
+    min(
+        case when is_open then last_complete_at when is_late then first_after_at else last_before_at end
+    ) as source_as_of_at,
     case
-        when min(case when is_fresh then 1 else 0 end) = 1 then 'known'
-        when max(case when is_ever or is_partial then 1 else 0 end) = 0 then 'unknown'
-        when max(case when is_fresh or is_partial then 1 else 0 end) = 1 then 'partial'
-        when min(case when is_ever then 1 else 0 end) = 0 then 'partial'
+        when min(case when is_fresh then 1 else 0 end) = 1
+        then 'known'
+        when max(case when is_ever or is_partial then 1 else 0 end) = 0
+        then 'unknown'
+        when max(case when is_fresh or is_partial then 1 else 0 end) = 1
+        then 'partial'
+        when min(case when is_ever then 1 else 0 end) = 0
+        then 'partial'
         else 'stale'
     end as source_state
 from judged

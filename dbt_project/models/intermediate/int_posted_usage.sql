@@ -1,82 +1,86 @@
-{{ config(materialized='view') }}
+{{ config(materialized="view") }}
 -- What we billed for usage, per client, service and month, whatever the kind of the rows was called at the time.
 with
 
-billed as (
-    select
-        lines.client_id,
-        lines.service_id,
-        lines.period_month,
-        sum(lines.quantity) as posted_quantity,
-        -- Sent in another currency than the variance is in now: what was sent is worth what its units are.
-        sum(
-            case
-                when variances.currency is null or variances.currency = lines.currency then lines.amount
-                else {{ round_money('lines.quantity * variances.price', 'variances.currency') }}
-            end
-        ) as posted_amount,
-        max(case when variances.variance_quantity > 0 then variances.variance_quantity else 0 end) as under_billed_quantity,
-        max(variances.currency) as currency
-    from {{ ref('stg_ledger__invoice_lines') }} as lines
-    left join {{ ref('int_usage_variances') }} as variances
-        on
-            variances.client_id = lines.client_id
+    billed as (
+        select
+            lines.client_id,
+            lines.service_id,
+            lines.period_month,
+            sum(lines.quantity) as posted_quantity,
+            -- Sent in another currency than the variance is in now: what was sent is worth what its units are.
+            sum(
+                case
+                    when variances.currency is null or variances.currency = lines.currency
+                    then lines.amount
+                    else {{ round_money("lines.quantity * variances.price", "variances.currency") }}
+                end
+            ) as posted_amount,
+            max(
+                case when variances.variance_quantity > 0 then variances.variance_quantity else 0 end
+            ) as under_billed_quantity,
+            max(variances.currency) as currency
+        from {{ ref("stg_ledger__invoice_lines") }} as lines
+        left join
+            {{ ref("int_usage_variances") }} as variances
+            on variances.client_id = lines.client_id
             and variances.service_id = lines.service_id
             and variances.period_month = lines.period_month
-    where lines.state = 'posted' and lines.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
-    group by lines.client_id, lines.service_id, lines.period_month
-),
+        where lines.state = 'posted' and lines.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+        group by lines.client_id, lines.service_id, lines.period_month
+    ),
 
-others as (
-    select
-        client_id,
-        service_id,
-        period_month,
-        sum(quantity) as quantity
-    from {{ ref('int_invoiced_quantities') }}
-    where service_id is not null and not is_ours
-    group by client_id, service_id, period_month
-),
+    others as (
+        select client_id, service_id, period_month, sum(quantity) as quantity
+        from {{ ref("int_invoiced_quantities") }}
+        where service_id is not null and not is_ours
+        group by client_id, service_id, period_month
+    ),
 
--- Where the contract grew after we had billed the variance, part of what we sent stands for what it now says.
-compared as (
-    select
-        billed.*,
-        billed.posted_quantity - billed.under_billed_quantity as excess_quantity,
-        case
-            when clients.accounting_customer_id is null or services.accounting_item_id is null then 0
-            else coalesce(contracts.quantity, 0) - coalesce(others.quantity, 0)
-        end as uninvoiced_quantity
-    from billed
-    inner join {{ ref('int_clients') }} as clients on clients.client_id = billed.client_id
-    inner join {{ ref('int_services') }} as services on services.service_id = billed.service_id
-    left join {{ ref('int_periods') }} as periods
-        on periods.client_id = billed.client_id and periods.period_month = billed.period_month
-    left join {{ ref('int_contract_versions') }} as contracts
-        on
-            contracts.client_id = billed.client_id
+    -- Where the contract grew after we had billed the variance, part of what we sent stands for what it now says.
+    compared as (
+        select
+            billed.*,
+            billed.posted_quantity - billed.under_billed_quantity as excess_quantity,
+            case
+                when clients.accounting_customer_id is null or services.accounting_item_id is null
+                then 0
+                else coalesce(contracts.quantity, 0) - coalesce(others.quantity, 0)
+            end as uninvoiced_quantity
+        from billed
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = billed.client_id
+        inner join {{ ref("int_services") }} as services on services.service_id = billed.service_id
+        left join
+            {{ ref("int_periods") }} as periods
+            on periods.client_id = billed.client_id
+            and periods.period_month = billed.period_month
+        left join
+            {{ ref("int_contract_versions") }} as contracts
+            on contracts.client_id = billed.client_id
             and contracts.service_id = billed.service_id
             and contracts.effective_from <= periods.last_on
             and contracts.effective_to > periods.last_on
-    left join others
-        on
-            others.client_id = billed.client_id
+        left join
+            others
+            on others.client_id = billed.client_id
             and others.service_id = billed.service_id
             and others.period_month = billed.period_month
-),
+    ),
 
-shared as (
-    select
-        *,
-        cast(
-            case
-                when excess_quantity <= 0 or uninvoiced_quantity <= 0 then 0
-                when excess_quantity < uninvoiced_quantity then excess_quantity
-                else uninvoiced_quantity
-            end as decimal(18, 4)
-        ) as contracted_quantity
-    from compared
-)
+    shared as (
+        select
+            *,
+            cast(
+                case
+                    when excess_quantity <= 0 or uninvoiced_quantity <= 0
+                    then 0
+                    when excess_quantity < uninvoiced_quantity
+                    then excess_quantity
+                    else uninvoiced_quantity
+                end as decimal(18, 4)
+            ) as contracted_quantity
+        from compared
+    )
 
 select
     client_id,
@@ -85,7 +89,14 @@ select
     contracted_quantity,
     cast(posted_quantity - contracted_quantity as decimal(18, 4)) as usage_quantity,
     case
-        when contracted_quantity = 0 then cast(posted_amount as decimal(18, 4))
-        else {{ round_money('posted_amount * (posted_quantity - contracted_quantity) / posted_quantity', "coalesce(currency, '')") }}
+        when contracted_quantity = 0
+        then cast(posted_amount as decimal(18, 4))
+        else
+            {{
+                round_money(
+                    "posted_amount * (posted_quantity - contracted_quantity) / posted_quantity",
+                    "coalesce(currency, '')",
+                )
+            }}
     end as usage_amount
 from shared

@@ -1,62 +1,65 @@
 -- The observed quantity of a client's service at one vendor connection, from each day it changed.
 with
 
-counted as (
-    select
-        spells.*,
-        -- Where a record says nothing of a person it stands for one by itself.
-        coalesce(spells.person_key, spells.record_path) as holder_key,
-        services.unit
-    from {{ ref('int_spells') }} as spells
-    inner join {{ ref('int_services') }} as services on services.service_id = spells.service_id
-    where spells.standing = 'counted'
-),
+    counted as (
+        select
+            spells.*,
+            -- Where a record says nothing of a person it stands for one by itself.
+            coalesce(spells.person_key, spells.record_path) as holder_key,
+            services.unit
+        from {{ ref("int_spells") }} as spells
+        inner join {{ ref("int_services") }} as services on services.service_id = spells.service_id
+        where spells.standing = 'counted'
+    ),
 
--- A person holding two licences, or one that changed hands of SKU, is one seat: their overlapping spells are joined.
-persons as (
-    select
-        *,
-        max(spell_to) over (
-            partition by client_id, service_id, vendor, connection_id, holder_key
-            order by spell_from, spell_to, record_path
-            rows between unbounded preceding and 1 preceding
-        ) as held_until
-    from counted
-    where unit = 'user'
-),
+    -- A person holding two licences, or one that changed hands of SKU, is one seat: their overlapping spells are
+    -- joined.
+    persons as (
+        select
+            *,
+            max(spell_to) over (
+                partition by client_id, service_id, vendor, connection_id, holder_key
+                order by spell_from, spell_to, record_path
+                rows between unbounded preceding and 1 preceding
+            ) as held_until
+        from counted
+        where unit = 'user'
+    ),
 
-stints as (
-    select
-        *,
-        sum(case when held_until >= spell_from then 0 else 1 end) over (
-            partition by client_id, service_id, vendor, connection_id, holder_key
-            order by spell_from, spell_to, record_path
-            rows between unbounded preceding and current row
-        ) as stint
-    from persons
-),
+    stints as (
+        select
+            *,
+            sum(case when held_until >= spell_from then 0 else 1 end) over (
+                partition by client_id, service_id, vendor, connection_id, holder_key
+                order by spell_from, spell_to, record_path
+                rows between unbounded preceding and current row
+            ) as stint
+        from persons
+    ),
 
-intervals as (
-    select client_id, service_id, vendor, connection_id, unit_count, spell_from, spell_to
-    from counted
-    where unit <> 'user'
-    union all
-    select client_id, service_id, vendor, connection_id, cast(1 as decimal(18, 4)), min(spell_from), max(spell_to)
-    from stints
-    group by client_id, service_id, vendor, connection_id, holder_key, stint
-),
+    intervals as (
+        select client_id, service_id, vendor, connection_id, unit_count, spell_from, spell_to
+        from counted
+        where unit <> 'user'
+        union all
+        select client_id, service_id, vendor, connection_id, cast(1 as decimal(18, 4)), min(spell_from), max(spell_to)
+        from stints
+        group by client_id, service_id, vendor, connection_id, holder_key, stint
+    ),
 
-steps as (
-    select client_id, service_id, vendor, connection_id, spell_from as step_on, unit_count as step from intervals
-    union all
-    select client_id, service_id, vendor, connection_id, spell_to as step_on, -unit_count as step from intervals
-),
+    steps as (
+        select client_id, service_id, vendor, connection_id, spell_from as step_on, unit_count as step
+        from intervals
+        union all
+        select client_id, service_id, vendor, connection_id, spell_to as step_on, - unit_count as step
+        from intervals
+    ),
 
-daily as (
-    select client_id, service_id, vendor, connection_id, step_on, sum(step) as step
-    from steps
-    group by client_id, service_id, vendor, connection_id, step_on
-)
+    daily as (
+        select client_id, service_id, vendor, connection_id, step_on, sum(step) as step
+        from steps
+        group by client_id, service_id, vendor, connection_id, step_on
+    )
 
 select
     client_id,

@@ -1,68 +1,68 @@
 -- Every countable record as it stands now, in exactly one bucket.
 with
 
-terms as (
-    select
-        contracts.client_id,
-        contracts.service_id,
-        contracts.billing_model,
-        contracts.included_quantity,
-        contracts.quantity as contracted_quantity,
-        contracts.count_vendor
-    from {{ ref('int_contract_versions') }} as contracts
-    inner join {{ ref('int_clients') }} as clients on clients.client_id = contracts.client_id
-    where contracts.effective_from <= clients.today_on and contracts.effective_to > clients.today_on
-),
+    terms as (
+        select
+            contracts.client_id,
+            contracts.service_id,
+            contracts.billing_model,
+            contracts.included_quantity,
+            contracts.quantity as contracted_quantity,
+            contracts.count_vendor
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = contracts.client_id
+        where contracts.effective_from <= clients.today_on and contracts.effective_to > clients.today_on
+    ),
 
-written_off as (
-    select
-        decided.client_id,
-        decided.service_id,
-        decided.status
-    from {{ ref('discrepancies') }} as decided
-    inner join {{ ref('int_clients') }} as clients on clients.client_id = decided.client_id
-    where
-        decided.period_month = cast({{ dbt.date_trunc('month', 'clients.today_on') }} as date)
-        and decided.status = 'written_off'
-        and decided.kind in ('under_billed', 'no_contract')
-),
+    written_off as (
+        select decided.client_id, decided.service_id, decided.status
+        from {{ ref("discrepancies") }} as decided
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = decided.client_id
+        where
+            decided.period_month = cast({{ dbt.date_trunc("month", "clients.today_on") }} as date)
+            and decided.status = 'written_off'
+            and decided.kind in ('under_billed', 'no_contract')
+    ),
 
--- The place among a client's records says something only where some of them are included or written off.
-ordered as (
-    select client_id, service_id from terms where billing_model = 'included'
-    union
-    select client_id, service_id from written_off
-),
+    -- The place among a client's records says something only where some of them are included or written off.
+    ordered as (
+        select client_id, service_id
+        from terms
+        where billing_model = 'included'
+        union
+        select client_id, service_id
+        from written_off
+    ),
 
-placed as (
-    select
-        spells.vendor,
-        spells.record_path,
-        row_number() over (
-            partition by spells.client_id, spells.service_id, spells.vendor
-            order by spells.stood_from, spells.record_path
-        ) as place
-    from {{ ref('int_spells') }} as spells
-    inner join ordered on ordered.client_id = spells.client_id and ordered.service_id = spells.service_id
-    where spells.is_current and spells.standing = 'counted'
-),
+    placed as (
+        select
+            spells.vendor,
+            spells.record_path,
+            row_number() over (
+                partition by spells.client_id, spells.service_id, spells.vendor
+                order by spells.stood_from, spells.record_path
+            ) as place
+        from {{ ref("int_spells") }} as spells
+        inner join ordered on ordered.client_id = spells.client_id and ordered.service_id = spells.service_id
+        where spells.is_current and spells.standing = 'counted'
+    ),
 
-standing as (
-    select
-        spells.*,
-        terms.billing_model,
-        terms.included_quantity,
-        terms.contracted_quantity,
-        coalesce(terms.count_vendor, services.count_vendor) as count_vendor,
-        written_off.status,
-        placed.place
-    from {{ ref('int_spells') }} as spells
-    left join {{ ref('int_services') }} as services on services.service_id = spells.service_id
-    left join terms on terms.client_id = spells.client_id and terms.service_id = spells.service_id
-    left join written_off on written_off.client_id = spells.client_id and written_off.service_id = spells.service_id
-    left join placed on placed.vendor = spells.vendor and placed.record_path = spells.record_path
-    where spells.is_current
-)
+    standing as (
+        select
+            spells.*,
+            terms.billing_model,
+            terms.included_quantity,
+            terms.contracted_quantity,
+            coalesce(terms.count_vendor, services.count_vendor) as count_vendor,
+            written_off.status,
+            placed.place
+        from {{ ref("int_spells") }} as spells
+        left join {{ ref("int_services") }} as services on services.service_id = spells.service_id
+        left join terms on terms.client_id = spells.client_id and terms.service_id = spells.service_id
+        left join written_off on written_off.client_id = spells.client_id and written_off.service_id = spells.service_id
+        left join placed on placed.vendor = spells.vendor and placed.record_path = spells.record_path
+        where spells.is_current
+    )
 
 select
     vendor,
@@ -81,16 +81,17 @@ select
     unit_count,
     stood_from as first_seen_on,
     case
-        when standing <> 'counted' then standing
-        when count_vendor <> vendor then 'coverage_only'
-        when billing_model = 'included' and place <= included_quantity then 'included'
-        when status is not null and place > coalesce(contracted_quantity, 0) then 'written_off'
+        when standing <> 'counted'
+        then standing
+        when count_vendor <> vendor
+        then 'coverage_only'
+        when billing_model = 'included' and place <= included_quantity
+        then 'included'
+        when status is not null and place > coalesce(contracted_quantity, 0)
+        then 'written_off'
         else 'billed'
     end as bucket,
     coalesce(
-        standing_reason,
-        case when count_vendor <> vendor then 'counted at ' || count_vendor end,
-        mark,
-        ''
+        standing_reason, case when count_vendor <> vendor then 'counted at ' || count_vendor end, mark, ''
     ) as bucket_reason
 from standing

@@ -1,15 +1,12 @@
 -- Services with the vendor that counts them where only one could, and the endpoint it is counted at.
 with
 
-mapped as (
-    select
-        names as service_id,
-        min(vendor) as vendor,
-        count(distinct vendor) as vendor_count
-    from {{ ref('int_patterns') }}
-    where purpose = 'service'
-    group by names
-)
+    mapped as (
+        select names as service_id, min(vendor) as vendor, count(distinct vendor) as vendor_count
+        from {{ ref("int_patterns") }}
+        where purpose = 'service'
+        group by names
+    )
 
 select
     services.service_id,
@@ -19,5 +16,5 @@ select
     services.unit_cost,
     services.accounting_item_id,
     coalesce(lower(services.count_vendor), case when mapped.vendor_count = 1 then mapped.vendor end) as count_vendor
-from {{ ref('services') }} as services
+from {{ ref("services") }} as services
 left join mapped on mapped.service_id = services.service_id

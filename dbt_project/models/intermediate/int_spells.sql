@@ -1,172 +1,245 @@
 -- A spell is a stretch of days in which one record stood in one bucket. Exclusions cut a record's time into pieces.
 with
 
--- An exclusion names a record, or records of a client, or of everybody: three joins, so that only the last looks at all.
-{% set ways = [
-    "lower(exclusions.record_id) = lower(records.record_id)",
-    "exclusions.record_id is null and exclusions.client_id = records.client_id",
-    "exclusions.record_id is null and exclusions.client_id is null",
-] %}
-matches as (
-    {% for way in ways %}
-    select
-        records.record_path,
-        records.start_on,
-        exclusions.exclusion_id,
-        case when exclusions.effective_from > records.start_on then exclusions.effective_from else records.start_on end as piece_from,
-        case when exclusions.expires_on < records.end_on then exclusions.expires_on else records.end_on end as piece_to,
-        records.end_on
-    from {{ ref('int_records_classified') }} as records
-    inner join {{ ref('int_exclusions_unioned') }} as exclusions
-        on
-            {{ way }}
-            and (exclusions.client_id is null or exclusions.client_id = records.client_id)
-            and (exclusions.service_id is null or exclusions.service_id = records.service_id)
-            and (exclusions.vendor is null or exclusions.vendor = records.vendor)
-            and (exclusions.name_like is null or lower(records.record_name) like exclusions.name_like escape '!')
-            and exclusions.effective_from < records.end_on
-            and exclusions.expires_on > records.start_on
-    where exclusions.record_id is not null or exclusions.name_like is not null
-    {% if not loop.last %}union all{% endif %}
-    {% endfor %}
-),
+    -- An exclusion names a record, or records of a client, or of everybody: three joins, so that only the last looks
+    -- at all.
+    {% set ways = [
+        "lower(exclusions.record_id) = lower(records.record_id)",
+        "exclusions.record_id is null and exclusions.client_id = records.client_id",
+        "exclusions.record_id is null and exclusions.client_id is null",
+    ] %}
+    matches as (
+        {% for way in ways %}
+            select
+                records.record_path,
+                records.start_on,
+                exclusions.exclusion_id,
+                case
+                    when exclusions.effective_from > records.start_on
+                    then exclusions.effective_from
+                    else records.start_on
+                end as piece_from,
+                case
+                    when exclusions.expires_on < records.end_on then exclusions.expires_on else records.end_on
+                end as piece_to,
+                records.end_on
+            from {{ ref("int_records_classified") }} as records
+            inner join
+                {{ ref("int_exclusions_unioned") }} as exclusions
+                on {{ way }}
+                and (exclusions.client_id is null or exclusions.client_id = records.client_id)
+                and (exclusions.service_id is null or exclusions.service_id = records.service_id)
+                and (exclusions.vendor is null or exclusions.vendor = records.vendor)
+                and (exclusions.name_like is null or lower(records.record_name) like exclusions.name_like escape '!')
+                and exclusions.effective_from < records.end_on
+                and exclusions.expires_on > records.start_on
+            where exclusions.record_id is not null or exclusions.name_like is not null
+            {% if not loop.last %}
+                union all
+            {% endif %}
+        {% endfor %}
+    ),
 
-points as (
-    select record_path, start_on, end_on, start_on as piece_from from matches
-    union
-    select record_path, start_on, end_on, piece_from from matches
-    union
-    select record_path, start_on, end_on, piece_to from matches where piece_to < end_on
-),
+    points as (
+        select record_path, start_on, end_on, start_on as piece_from
+        from matches
+        union
+        select record_path, start_on, end_on, piece_from
+        from matches
+        union
+        select record_path, start_on, end_on, piece_to
+        from matches
+        where piece_to < end_on
+    ),
 
-pieces as (
-    select
-        record_path,
-        start_on,
-        piece_from,
-        coalesce(lead(piece_from) over (partition by record_path, start_on order by piece_from), end_on) as piece_to
-    from points
-),
+    pieces as (
+        select
+            record_path,
+            start_on,
+            piece_from,
+            coalesce(lead(piece_from) over (partition by record_path, start_on order by piece_from), end_on) as piece_to
+        from points
+    ),
 
-excluded as (
-    select
-        pieces.record_path,
-        pieces.start_on,
-        pieces.piece_from,
-        pieces.piece_to,
-        min(matches.exclusion_id) as exclusion_id
-    from pieces
-    left join matches
-        on
-            matches.record_path = pieces.record_path
+    excluded as (
+        select
+            pieces.record_path,
+            pieces.start_on,
+            pieces.piece_from,
+            pieces.piece_to,
+            min(matches.exclusion_id) as exclusion_id
+        from pieces
+        left join
+            matches
+            on matches.record_path = pieces.record_path
             and matches.start_on = pieces.start_on
             and matches.piece_from <= pieces.piece_from
             and matches.piece_to >= pieces.piece_to
-    group by pieces.record_path, pieces.start_on, pieces.piece_from, pieces.piece_to
-),
+        group by pieces.record_path, pieces.start_on, pieces.piece_from, pieces.piece_to
+    ),
 
-cut as (
-    select
-        records.*,
-        excluded.exclusion_id,
-        coalesce(excluded.piece_from, records.start_on) as spell_from,
-        coalesce(excluded.piece_to, records.end_on) as spell_to
-    from {{ ref('int_records_classified') }} as records
-    left join excluded
-        on excluded.record_path = records.record_path and excluded.start_on = records.start_on
-),
+    cut as (
+        select
+            records.*,
+            excluded.exclusion_id,
+            coalesce(excluded.piece_from, records.start_on) as spell_from,
+            coalesce(excluded.piece_to, records.end_on) as spell_to
+        from {{ ref("int_records_classified") }} as records
+        left join excluded on excluded.record_path = records.record_path and excluded.start_on = records.start_on
+    ),
 
-stood as (
-    select
-        cut.vendor,
-        cut.endpoint,
-        cut.record_path,
-        cut.connection_id,
-        cut.tenant_id,
-        cut.company_id,
-        cut.client_id,
-        cut.service_id,
-        cut.service_pattern_key,
-        cut.record_id,
-        cut.record_name,
-        cut.person_key,
-        cut.sku,
-        cut.sku_name,
-        cut.mark,
-        cut.unit_count,
-        cut.exclusion_id,
-        cut.spell_from,
-        cut.spell_to,
-        cut.is_current and cut.spell_from <= coalesce(clients.today_on, today.today_on)
-        and cut.spell_to > coalesce(clients.today_on, today.today_on) as is_current,
-        case
-            when cut.rule_name is not null then 'excluded'
-            when not cut.is_primary and cut.service_id is null then 'coverage_only'
-            when cut.client_id is null then 'unmapped'
-            when cut.client_status = 'internal' then 'internal'
-            when cut.exclusion_id is not null then 'excluded'
-            when cut.service_id is null then 'unmapped'
-            else 'counted'
-        end as standing,
-        case
-            when cut.rule_name is not null then cut.rule_name
-            when not cut.is_primary and cut.service_id is null then 'bought, shown for comparison'
-            when cut.client_id is null then 'company is mapped to no client'
-            when cut.client_status = 'internal' then 'our own company'
-            when cut.exclusion_id is not null then 'exclusion ' || cut.exclusion_id
-            when cut.service_id is null then cut.sku || ' is mapped to no service'
-        end as standing_reason
-    from cut
-    left join {{ ref('int_clients') }} as clients on clients.client_id = cut.client_id
-    cross join (select {{ local_date('as_of_at', "'UTC'") }} as today_on from {{ ref('stg_morton__clock') }}) as today
-),
+    -- A SKU is counted at one endpoint of its vendor, as bought or as assigned; the other endpoint's records only show.
+    skus as (
+        select distinct vendor, lower(sku) as sku from {{ ref("int_records_classified") }} where service_id is null
+    ),
 
--- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything. Most
--- records have one spell without an end, and nothing to look back at.
-ended as (
-    select distinct vendor, record_path
-    from stood
-    where spell_to < cast('9999-12-31' as date)
-),
+    counted_skus as (
+        select
+            skus.vendor,
+            skus.sku,
+            eras.era_from,
+            eras.era_to,
+            min(patterns.endpoint) as first_endpoint,
+            max(patterns.endpoint) as last_endpoint
+        from skus
+        inner join
+            {{ ref("int_patterns") }} as patterns
+            on patterns.vendor = skus.vendor
+            and patterns.purpose = 'service'
+            and patterns.field = 'sku_part_number'
+            and skus.sku like patterns.like_pattern escape '!'
+        inner join
+            {{ ref("int_eras") }} as eras
+            on {{ is_in_force("eras.era_from", "patterns.effective_from", "patterns.effective_to") }}
+        group by skus.vendor, skus.sku, eras.era_from, eras.era_to
+    ),
 
-turned as (
-    select
-        stood.vendor,
-        stood.record_path,
-        stood.spell_from,
-        case
-            when lag(stood.spell_to) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = stood.spell_from
-                and lag(stood.standing) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = stood.standing
-                and lag(coalesce(stood.client_id, '')) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = coalesce(stood.client_id, '')
-                and lag(coalesce(stood.service_id, '')) over (partition by stood.vendor, stood.record_path order by stood.spell_from) = coalesce(stood.service_id, '')
+    stood as (
+        select
+            cut.vendor,
+            cut.endpoint,
+            cut.record_path,
+            cut.connection_id,
+            cut.tenant_id,
+            cut.company_id,
+            cut.client_id,
+            cut.service_id,
+            cut.service_pattern_key,
+            cut.record_id,
+            cut.record_name,
+            cut.person_key,
+            cut.sku,
+            cut.sku_name,
+            cut.mark,
+            cut.unit_count,
+            cut.exclusion_id,
+            cut.spell_from,
+            cut.spell_to,
+            cut.is_current
+            and cut.spell_from <= coalesce(clients.today_on, today.today_on)
+            and cut.spell_to > coalesce(clients.today_on, today.today_on) as is_current,
+            case
+                when cut.rule_name is not null
+                then 'excluded'
+                when not cut.is_primary and cut.service_id is null
+                then 'coverage_only'
+                when cut.client_id is null
+                then 'unmapped'
+                when cut.client_status = 'internal'
+                then 'internal'
+                when cut.exclusion_id is not null
+                then 'excluded'
+                when cut.service_id is null and counted_skus.sku is not null
+                then 'coverage_only'
+                when cut.service_id is null
+                then 'unmapped'
+                else 'counted'
+            end as standing,
+            case
+                when cut.rule_name is not null
+                then cut.rule_name
+                when not cut.is_primary and cut.service_id is null
+                then 'bought, shown for comparison'
+                when cut.client_id is null
+                then 'company is mapped to no client'
+                when cut.client_status = 'internal'
+                then 'our own company'
+                when cut.exclusion_id is not null
+                then 'exclusion ' || cut.exclusion_id
+                when cut.service_id is null and counted_skus.sku is not null
+                then cut.sku || ' is counted at ' || counted_skus.first_endpoint
+                when cut.service_id is null
+                then cut.sku || ' is mapped to no service'
+            end as standing_reason
+        from cut
+        left join {{ ref("int_clients") }} as clients on clients.client_id = cut.client_id
+        left join
+            counted_skus
+            on cut.service_id is null
+            and counted_skus.vendor = cut.vendor
+            and counted_skus.sku = lower(cut.sku)
+            and counted_skus.era_from <= cut.start_on
+            and counted_skus.era_to > cut.start_on
+            and (counted_skus.first_endpoint <> cut.endpoint or counted_skus.last_endpoint <> cut.endpoint)
+        cross join
+            (select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}) as today
+    ),
+
+    -- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything.
+    -- Most
+    -- records have one spell without an end, and nothing to look back at.
+    ended as (select distinct vendor, record_path from stood where spell_to < cast('9999-12-31' as date)),
+
+    turned as (
+        select
+            stood.vendor,
+            stood.record_path,
+            stood.spell_from,
+            case
+                when
+                    lag(stood.spell_to) over (partition by stood.vendor, stood.record_path order by stood.spell_from)
+                    = stood.spell_from
+                    and lag(stood.standing) over (
+                        partition by stood.vendor, stood.record_path order by stood.spell_from
+                    )
+                    = stood.standing
+                    and lag(coalesce(stood.client_id, '')) over (
+                        partition by stood.vendor, stood.record_path order by stood.spell_from
+                    )
+                    = coalesce(stood.client_id, '')
+                    and lag(coalesce(stood.service_id, '')) over (
+                        partition by stood.vendor, stood.record_path order by stood.spell_from
+                    )
+                    = coalesce(stood.service_id, '')
                 then 0
-            else 1
-        end as is_turn
-    from stood
-    inner join ended on ended.vendor = stood.vendor and ended.record_path = stood.record_path
-),
+                else 1
+            end as is_turn
+        from stood
+        inner join ended on ended.vendor = stood.vendor and ended.record_path = stood.record_path
+    ),
 
-stretched as (
-    select
-        *,
-        sum(is_turn) over (
-            partition by vendor, record_path order by spell_from rows between unbounded preceding and current row
-        ) as stretch
-    from turned
-),
+    stretched as (
+        select
+            *,
+            sum(is_turn) over (
+                partition by vendor, record_path order by spell_from rows between unbounded preceding and current row
+            ) as stretch
+        from turned
+    ),
 
-begun as (
-    select
-        vendor,
-        record_path,
-        spell_from,
-        min(spell_from) over (partition by vendor, record_path, stretch) as stood_from
-    from stretched
-)
+    begun as (
+        select
+            vendor,
+            record_path,
+            spell_from,
+            min(spell_from) over (partition by vendor, record_path, stretch) as stood_from
+        from stretched
+    )
 
-select
-    stood.*,
-    coalesce(begun.stood_from, stood.spell_from) as stood_from
+select stood.*, coalesce(begun.stood_from, stood.spell_from) as stood_from
 from stood
-left join begun
-    on begun.vendor = stood.vendor and begun.record_path = stood.record_path and begun.spell_from = stood.spell_from
+left join
+    begun
+    on begun.vendor = stood.vendor
+    and begun.record_path = stood.record_path
+    and begun.spell_from = stood.spell_from

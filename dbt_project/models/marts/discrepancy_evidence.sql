@@ -1,8 +1,4 @@
-with
-
-rows_decided as (
-    select discrepancy_id, status from {{ ref('discrepancies') }}
-)
+with rows_decided as (select discrepancy_id, status from {{ ref("discrepancies") }})
 
 select
     evidence.discrepancy_id,
@@ -12,12 +8,13 @@ select
     evidence.record_path as record_key,
     evidence.record_name,
     case
-        when rows_decided.status = 'written_off' and evidence.bucket = 'billed' and evidence.change = 'added' then 'written_off'
+        when rows_decided.status = 'written_off' and evidence.bucket = 'billed' and evidence.change = 'added'
+        then 'written_off'
         else evidence.bucket
     end as bucket,
     evidence.bucket_reason,
     evidence.first_seen_on,
     evidence.last_seen_on,
     evidence.change
-from {{ ref('int_evidence_unioned') }} as evidence
+from {{ ref("int_evidence_unioned") }} as evidence
 inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id

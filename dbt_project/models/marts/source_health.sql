@@ -9,4 +9,4 @@ select
     last_error,
     cast(record_count as bigint) as record_count,
     allowed_age_minutes
-from {{ ref('int_scope_states') }}
+from {{ ref("int_scope_states") }}

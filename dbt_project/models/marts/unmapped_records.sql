@@ -13,19 +13,27 @@ select
     cast(coalesce(services.list_price, guessed.list_price) * records.unit_count as decimal(18, 4)) as list_amount,
     money.main_currency as currency,
     records.first_seen_on
-from {{ ref('int_records_bucketed') }} as records
-cross join {{ ref('int_money') }} as money
-left join {{ ref('int_companies_unioned') }} as companies
-    on companies.connection_id = records.connection_id and companies.company_id = records.company_id
-left join (
-    select connection_id, lower(company_id) as company_id, max(company_name) as company_name
-    from {{ ref('company_mappings') }}
-    group by connection_id, lower(company_id)
-) as mappings
-    on mappings.connection_id = records.connection_id and mappings.company_id = records.company_id
-left join {{ ref('int_services') }} as services on services.service_id = records.service_id
-left join (
-    select lower(service_name) as name, max(list_price) as list_price from {{ ref('int_services') }} group by lower(service_name)
-) as guessed
-    on records.service_id is null and guessed.name = lower(records.sku_name)
+from {{ ref("int_records_bucketed") }} as records
+cross join {{ ref("int_money") }} as money
+left join
+    {{ ref("int_companies_unioned") }} as companies
+    on companies.connection_id = records.connection_id
+    and companies.company_id = records.company_id
+left join
+    (
+        select connection_id, lower(company_id) as company_id, max(company_name) as company_name
+        from {{ ref("company_mappings") }}
+        group by connection_id, lower(company_id)
+    ) as mappings
+    on mappings.connection_id = records.connection_id
+    and mappings.company_id = records.company_id
+left join {{ ref("int_services") }} as services on services.service_id = records.service_id
+left join
+    (
+        select lower(service_name) as name, max(list_price) as list_price
+        from {{ ref("int_services") }}
+        group by lower(service_name)
+    ) as guessed
+    on records.service_id is null
+    and guessed.name = lower(records.sku_name)
 where records.bucket = 'unmapped'

@@ -1,7 +1,10 @@
 """Graph's recorded traffic becomes bought licences, users, mailbox kinds, and one record per user and licence."""
 
+from typing import Any
+
 import pytest
 
+from morton_pipeline.extract.errors import Incomplete
 from morton_pipeline.vendors import microsoft365
 from tests.conftest import Connect
 from tests.vendors.replay import replay, rows
@@ -46,3 +49,35 @@ def test_a_licence_held_twice_is_one_record_and_ids_match_in_any_case(connect: C
         (f"user-2|{EXCHANGE}", "EXCHANGESTANDARD", None, "Suspended"),
         (f"user-3|{SPB}", "SPB", "shared", "Enabled"),
     ]
+
+
+def tenant(assigned: list[str], listed: list[str], status: int = 200) -> dict[str, list[dict[str, Any]]]:
+    """One user with some licences, in a tenant that lists some."""
+    purpose = "user" if status == 200 else None
+    return {
+        "subscribed_skus": [{"skuId": sku, "skuPartNumber": f"PART-{sku}"} for sku in listed],
+        "users": [{"id": "u1", "assignedLicenses": [{"skuId": sku} for sku in assigned]}],
+        "mailboxes": [{"userId": "u1", "userPurpose": purpose, "status": status}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("assigned", "listed"),
+    [(["a"], []), (["a", "b", "c"], ["a"]), (["a", "b"], ["x", "y", "z"])],
+    ids=["none listed", "less than half", "others"],
+)
+def test_licences_are_not_named_from_a_list_that_lacks_most_of_them(assigned: list[str], listed: list[str]) -> None:
+    with pytest.raises(Incomplete, match=rf"licences of {len(assigned)} SKUs, and subscribed_skus lists [01] of them"):
+        microsoft365.assigned_licenses(tenant(assigned, listed))
+
+
+def test_a_single_licence_that_is_not_listed_yet_keeps_its_id_for_a_name() -> None:
+    found = microsoft365.assigned_licenses(tenant(["A", "b"], ["a"]))
+    assert [row["skuPartNumber"] for row in found] == ["PART-a", "b"]
+    assert microsoft365.assigned_licenses(tenant([], [])) == []
+
+
+@pytest.mark.parametrize("status", [200, 403, 404])
+def test_a_licence_says_whether_the_mailbox_kind_is_known(status: int) -> None:
+    (row,) = microsoft365.assigned_licenses(tenant(["a"], ["a"], status))
+    assert row["mailboxStatus"] == status

@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('huntress', 'agents')) }}
-)
+with versions as ({{ known_versions(source("huntress", "agents")) }})
 
 select
     connection_id,
@@ -21,7 +17,7 @@ select
     hostname,
     case when last_callback_at is not null then 'silent since ' || substr(last_callback_at, 1, 10) end as mark,
     1 as unit_count,
-    {{ from_iso('created_at') }} as created_at,
+    {{ from_iso("created_at") }} as created_at,
     valid_from,
     known_valid_to as valid_to
 

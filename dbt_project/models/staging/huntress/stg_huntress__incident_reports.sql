@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('huntress', 'incident_reports')) }}
-)
+with versions as ({{ known_versions(source("huntress", "incident_reports")) }})
 
 select
     connection_id,
@@ -15,8 +11,8 @@ select
     status,
     severity,
     platform,
-    {{ from_iso('sent_at') }} as sent_at,
-    {{ from_iso('closed_at') }} as closed_at,
+    {{ from_iso("sent_at") }} as sent_at,
+    {{ from_iso("closed_at") }} as closed_at,
     valid_from,
     known_valid_to as valid_to
 

@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('huntress', 'organizations')) }}
-)
+with versions as ({{ known_versions(source("huntress", "organizations")) }})
 
 select
     connection_id,

@@ -16,7 +16,7 @@ select
     cast(period_month as date) as period_month,
     cast(until_on as date) as until_on,
     cast(decided_at as timestamp) as decided_at
-from {{ source('ledger', 'decisions') }}
-cross join {{ ref('stg_morton__clock') }}
+from {{ source("ledger", "decisions") }}
+cross join {{ ref("stg_morton__clock") }}
 -- What was decided after the instant of this build is not known to it.
 where cast(decided_at as timestamp) <= as_of_at

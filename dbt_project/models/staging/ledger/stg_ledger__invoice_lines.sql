@@ -12,6 +12,6 @@ select
     cast(lines.unit_price as decimal(18, 4)) as unit_price,
     cast(lines.amount as decimal(18, 4)) as amount,
     cast(lines.period_month as date) as period_month
-from {{ source('ledger', 'invoice_lines') }} as lines
-inner join {{ ref('stg_ledger__invoices') }} as invoices
-    on invoices.invoice_id = lines.invoice_id and invoices.is_state_known
+from {{ source("ledger", "invoice_lines") }} as lines
+inner join
+    {{ ref("stg_ledger__invoices") }} as invoices on invoices.invoice_id = lines.invoice_id and invoices.is_state_known

@@ -11,5 +11,5 @@ select
     cast(updated_at as timestamp) as updated_at,
     -- An invoice of ours is ours whenever it is looked at; its state is known from its last step on.
     cast(updated_at as timestamp) <= as_of_at as is_state_known
-from {{ source('ledger', 'invoices') }}
-cross join {{ ref('stg_morton__clock') }}
+from {{ source("ledger", "invoices") }}
+cross join {{ ref("stg_morton__clock") }}

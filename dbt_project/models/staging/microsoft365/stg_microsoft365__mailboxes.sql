@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('microsoft365', 'mailboxes')) }}
-)
+with versions as ({{ known_versions(source("microsoft365", "mailboxes")) }})
 
 select
     connection_id,

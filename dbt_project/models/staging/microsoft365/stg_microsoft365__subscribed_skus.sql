@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('microsoft365', 'subscribed_skus')) }}
-)
+with versions as ({{ known_versions(source("microsoft365", "subscribed_skus")) }})
 
 select
     connection_id,

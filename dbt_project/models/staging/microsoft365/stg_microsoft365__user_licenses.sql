@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('microsoft365', 'user_licenses')) }}
-)
+with versions as ({{ known_versions(source("microsoft365", "user_licenses")) }})
 
 select
     connection_id,

@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('microsoft365', 'users')) }}
-)
+with versions as ({{ known_versions(source("microsoft365", "users")) }})
 
 select
     connection_id,
@@ -15,7 +11,7 @@ select
     mail,
     user_type,
     account_enabled as is_enabled,
-    {{ from_iso('created_date_time') }} as created_at,
+    {{ from_iso("created_date_time") }} as created_at,
     valid_from,
     known_valid_to as valid_to
 

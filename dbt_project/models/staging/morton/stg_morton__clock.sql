@@ -1,3 +1,1 @@
-select
-    cast(as_of_at as timestamp) as as_of_at
-from {{ source('morton', 'clock') }}
+select cast(as_of_at as timestamp) as as_of_at from {{ source("morton", "clock") }}

@@ -6,4 +6,4 @@ select
     tenant_name,
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected
-from {{ source('morton', 'scopes') }}
+from {{ source("morton", "scopes") }}

@@ -1,8 +1,1 @@
-select
-    vendor,
-    endpoint,
-    field,
-    pattern,
-    rule_name,
-    reason
-from {{ source('morton', 'vendor_rules') }}
+select vendor, endpoint, field, pattern, rule_name, reason from {{ source("morton", "vendor_rules") }}

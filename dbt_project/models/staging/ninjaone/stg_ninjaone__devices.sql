@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('ninjaone', 'devices')) }}
-)
+with versions as ({{ known_versions(source("ninjaone", "devices")) }})
 
 select
     connection_id,
@@ -23,9 +19,12 @@ select
     display_name,
     system_name,
     dns_name,
-    case when last_contact is not null then 'silent since ' || cast(cast({{ from_epoch('last_contact') }} as date) as {{ dbt.type_string() }}) end as mark,
+    case
+        when last_contact is not null
+        then 'silent since ' || cast(cast({{ from_epoch("last_contact") }} as date) as {{ dbt.type_string() }})
+    end as mark,
     1 as unit_count,
-    {{ from_epoch('created') }} as created_at,
+    {{ from_epoch("created") }} as created_at,
     valid_from,
     known_valid_to as valid_to
 

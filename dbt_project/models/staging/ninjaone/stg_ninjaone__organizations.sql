@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('ninjaone', 'organizations')) }}
-)
+with versions as ({{ known_versions(source("ninjaone", "organizations")) }})
 
 select
     connection_id,

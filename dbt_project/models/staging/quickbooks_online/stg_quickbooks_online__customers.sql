@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('quickbooks_online', 'customers')) }}
-)
+with versions as ({{ known_versions(source("quickbooks_online", "customers")) }})
 
 select
     connection_id,

@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('quickbooks_online', 'invoice_lines')) }}
-)
+with versions as ({{ known_versions(source("quickbooks_online", "invoice_lines")) }})
 
 select
     connection_id,

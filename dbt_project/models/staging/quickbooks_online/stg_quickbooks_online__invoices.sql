@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('quickbooks_online', 'invoices')) }}
-)
+with versions as ({{ known_versions(source("quickbooks_online", "invoices")) }})
 
 select
     connection_id,

@@ -1,8 +1,4 @@
-with
-
-versions as (
-    {{ known_versions(source('quickbooks_online', 'items')) }}
-)
+with versions as ({{ known_versions(source("quickbooks_online", "items")) }})
 
 select
     connection_id,

@@ -1,0 +1,97 @@
+"""What was invoiced, by us and by hand, against what is agreed and observed: nothing is billed twice, nothing is lost."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from tests.cases.scenario import Mart, Scenario
+
+LATER_DAY = datetime(2026, 11, 21, 11, tzinfo=UTC)
+
+
+def given_usage_that_is_invoiced_before_it_is_agreed(msp: Scenario) -> None:
+    for client in ("signed-late", "signed-and-sent"):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        msp.devices(client, 3, since=date(2026, 11, 5))
+        msp.invoice(client, "2026-11-02", ("nothing-we-know", 1, "5", ""))
+        msp.bill(client)
+        contract = {
+            "contract_id": client,
+            "client_id": client,
+            "service_id": "workstation",
+            "quantity": "1",
+            "unit_price": "40",
+        }
+        msp.additions.append(("contracts", {**contract, "billing_model": "per_unit", "effective_from": "2026-11-01"}))
+    msp.invoice("signed-and-sent", "2026-11-21", ("workstation", 1, "40", ""), since=LATER_DAY)
+
+
+def given_usage_that_is_invoiced_before_it_changes(msp: Scenario) -> None:
+    for client, invoiced in (("signed-for-more", 2), ("short-twice", 1), ("grown-since", 2), ("shrunk-since", 2)):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        ids = msp.devices(client, 2)
+        ids += msp.devices(client, 2, since=date(2026, 11, 5))
+        contract_id = msp.contract(client, "workstation", 2, "10", effective_from="2026-11-01")
+        msp.invoice(client, "2026-11-02", ("workstation", invoiced, "10", ""))
+        msp.bill(client)
+        match client:
+            case "signed-for-more":
+                msp.edit("contracts", contract_id, quantity="4")
+            case "grown-since":
+                msp.devices(client, 1, since=LATER_DAY)
+            case "shrunk-since":
+                msp.remove(ids[1:], LATER_DAY)
+
+
+def given_invoices_of_what_nobody_agreed(msp: Scenario) -> None:
+    for client in ("still-invoiced", "never-agreed"):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        msp.invoice(client, "2026-11-02", ("workstation", 4, "31", ""))
+    msp.contract("still-invoiced", "workstation", 4, "30", effective_from="2026-11-01", effective_to="2026-11-11")
+
+
+def _said(mart: Mart, client: str) -> dict[str, tuple[int, int, str]]:
+    return {r["kind"]: (int(r["variance_quantity"]), int(r["variance_amount"]), r["status"]) for r in mart.rows(client)}
+
+
+def test_units_that_were_invoiced_are_not_billed_again_under_another_kind(mart: Mart, after: Mart) -> None:
+    assert _said(mart, "signed-late") == {"no_contract": (3, 120, "open")}
+    # Of the three we sent, two are beyond the new contract and one is what it says; nothing is left of either.
+    assert _said(after, "signed-late") == {"no_contract": (3, 120, "invoiced")}
+
+
+def test_a_unit_invoiced_by_hand_after_we_billed_it_is_one_too_many(after: Mart) -> None:
+    assert _said(after, "signed-and-sent") == {"no_contract": (3, 120, "invoiced"), "under_billed": (-1, -40, "open")}
+
+
+def test_a_contract_raised_after_we_billed_the_variance_is_no_mismatch(mart: Mart, after: Mart) -> None:
+    assert _said(mart, "signed-for-more") == {"under_billed": (2, 20, "open")}
+    assert _said(after, "signed-for-more") == {"under_billed": (2, 20, "invoiced")}
+
+
+def test_a_mismatch_is_billed_beside_the_variance_and_neither_hides_the_other(mart: Mart, after: Mart) -> None:
+    assert _said(mart, "short-twice") == {"under_billed": (2, 20, "open"), "invoice_mismatch": (1, 10, "open")}
+    assert _said(after, "short-twice") == {"under_billed": (2, 20, "invoiced"), "invoice_mismatch": (1, 10, "invoiced")}
+
+
+def test_only_what_has_come_since_is_left_to_bill(after: Mart) -> None:
+    assert _said(after, "grown-since") == {"under_billed": (1, 10, "open")}
+    assert "20.00 USD of it is invoiced already" in after.row("grown-since")["explanation"]
+
+
+def test_what_was_invoiced_and_is_gone_is_billed_too_many(after: Mart) -> None:
+    # One is left of two agreed, and two more were sent.
+    assert _said(after, "shrunk-since") == {"under_billed": (2, 20, "invoiced"), "over_billed": (-3, -30, "open")}
+
+
+@pytest.mark.parametrize(
+    ("client", "sentence"),
+    [("still-invoiced", "No contract covers Workstation"), ("never-agreed", "bill 4: 124.00 USD too much.")],
+)
+def test_what_is_invoiced_without_a_contract_shows_at_the_invoice_s_price(
+    mart: Mart, client: str, sentence: str
+) -> None:
+    row = mart.row(client)
+    assert (row["kind"], row["contracted_quantity"], row["invoiced_quantity"]) == ("invoice_mismatch", 0, 4)
+    assert (row["variance_quantity"], row["unit_price"], row["variance_amount"]) == (-4, 31, -124)
+    assert sentence in row["explanation"]

@@ -1,0 +1,80 @@
+"""One list of a vendor is broken and the rest of it is well: nothing is believed that was computed from the gap."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from morton_pipeline.book import Book, open_book
+from morton_pipeline.extract.fetch import fetch
+from morton_pipeline.simulator.app import Simulation
+from morton_pipeline.simulator.seeds import write_book
+from morton_pipeline.vendors import VENDORS
+from morton_pipeline.warehouse.load import load
+from morton_pipeline.warehouse.lock import connect
+from morton_pipeline.warehouse.verdict import Loaded
+from tests.simulator.conftest import NOW
+
+TENANTS = 3
+LISTS = {
+    "ninjaone": ["/v2/organizations", "/v2/devices"],
+    "microsoft365": ["/subscribedSkus", "/users?", "/$batch"],
+    "huntress": ["/v1/organizations?", "/v1/organizations/", "/v1/agents", "/v1/incident_reports"],
+    "quickbooks_online": ["from Customer", "from Item", "from Invoice"],
+}
+"""What the addresses of each list contain."""
+UNHURT = {("huntress", "/v1/organizations/", "empty")}
+"""What names one organisation holds no list that could be empty."""
+
+
+@pytest.fixture
+def book(simulation: Simulation, tmp_path: Path) -> Book:
+    return open_book(write_book(simulation.world, tmp_path / "book", "http://127.0.0.1:9"))
+
+
+def read(book: Book, simulation: Simulation, vendor: str) -> list[Loaded]:
+    """Read every list of a vendor once, of a few tenants where there are many, and load what came."""
+    configured = next(c for c in book.connections if c.vendor == vendor)
+    connection = replace(
+        configured, tenants=configured.tenants[:TENANTS], settings={**configured.settings, "attempts": 1}
+    )
+    transport = httpx.ASGITransport(simulation.app)
+    return load(book, fetch(connection, VENDORS[vendor], at=NOW, transport=transport))
+
+
+def counts(loaded: list[Loaded]) -> dict[tuple[str, str], int | None]:
+    return {(one.endpoint, one.tenant_id): one.record_count for one in loaded}
+
+
+def records(book: Book, vendor: str) -> dict[str, list[Any]]:
+    """Every version of every record of a vendor."""
+    with connect(book, "test") as con:
+        return {e.name: con.execute(f'from raw_{vendor}."{e.name}" order by all').fetchall()
+                for e in VENDORS[vendor].endpoints}  # fmt: skip
+
+
+def test_every_list_of_every_vendor_can_be_broken() -> None:
+    assert set(LISTS) == set(VENDORS)
+
+
+@pytest.mark.parametrize("mode", ["empty", "html", "500", "truncated"])
+@pytest.mark.parametrize("vendor", LISTS)
+def test_a_broken_list_changes_no_record_and_is_never_complete(
+    book: Book, simulation: Simulation, vendor: str, mode: str
+) -> None:
+    first = read(book, simulation, vendor)
+    assert {one.status for one in first} == {"complete"}
+    before, known = counts(first), records(book, vendor)
+    for part in LISTS[vendor]:
+        simulation.faults.switch(vendor, mode, path_contains=part)
+        again = read(book, simulation, vendor)
+        simulation.faults.switch(vendor, "off", path_contains=part)
+        fewer = [one for one in again if (one.record_count or 0) < (before[one.endpoint, one.tenant_id] or 0)]
+        assert fewer or (vendor, part, mode) in UNHURT, part
+        assert {one.status for one in fewer} <= {"failed", "suspect"}, part
+        assert all(one.reason for one in fewer), part
+        assert records(book, vendor) == known, part
+    assert {one.status for one in read(book, simulation, vendor)} == {"complete"}
+    assert records(book, vendor) == known
