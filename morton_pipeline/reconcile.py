@@ -88,8 +88,11 @@ def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> Non
     with connect(book, "reconcile") as con:
         tables.ensure(con)
         tables.write_sources(con, book, frames, at)
+        # Readings at one clock instant are told apart by microseconds: the newest may be a moment ahead of the clock.
+        newest = "" if is_look_back else ", (select max(greatest(attempted_at, accepted_at)) from raw.extractions)"
         con.execute(
-            "create or replace table raw.clock as select cast(? as timestamp) as as_of_at", [at.replace(tzinfo=None)]
+            f"create or replace table raw.clock as select greatest(cast(? as timestamp){newest}) as as_of_at",
+            [at.replace(tzinfo=None)],
         )
 
 

@@ -8,6 +8,7 @@ must answer at once. Exit codes: 0 done, 1 found a problem it names, 2 wrong usa
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,15 +110,16 @@ def warn_not_fresh(book: "Book") -> None:
     from morton_pipeline import clock
     from morton_pipeline.reports.mart import not_fresh
 
-    rows = not_fresh(book, clock.now())
-    for row in rows[:10]:
-        complete = row["last_complete_at"]
+    def source(row: Row) -> tuple[str, str, str]:
+        return row["connection_id"], row["endpoint"], row["state"]
+
+    for (connection_id, endpoint, state), members in groupby(sorted(not_fresh(book, clock.now()), key=source), source):
+        rows = list(members)
+        whose = rows[0]["tenant_id"] if len(rows) == 1 else f"of {len(rows)} tenants"
+        complete = min((r["last_complete_at"] for r in rows if r["last_complete_at"]), default=None)
         since = f"last complete {complete:%Y-%m-%d %H:%M} UTC" if complete else "never read to the end"
-        why = f": {row['last_error']}" if row["last_error"] else ""
-        where = " ".join(filter(None, (row["connection_id"], row["endpoint"], row["tenant_id"])))
-        say(f"Not fresh: {where} is {row['state']} ({since}){why}")
-    if len(rows) > 10:
-        say(f"… and {len(rows) - 10} more sources are not fresh.")
+        why = f": {rows[0]['last_error']}" if rows[0]["last_error"] else ""
+        say(f"Not fresh: {' '.join(filter(None, (connection_id, endpoint, whose)))} is {state} ({since}){why}")
 
 
 def show_in_mart(book: "Book", rebuild: Callable[[], object]) -> None:
