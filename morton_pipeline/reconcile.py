@@ -133,12 +133,14 @@ def build(book: Book, select: Sequence[str] = ()) -> None:
     """Run dbt in a process of its own, so that no connection outlives it: everything, or only the models named."""
     what = ["run", "--select", *select] if select else ["build", "--exclude-resource-type", "unit_test"]
     dbt, project = str(Path(sys.executable).with_name("dbt")), project_dir(book)
+    results = _workshop(book) / "target" / "run_results.json"
+    results.unlink(missing_ok=True)
     done = subprocess.run(
         [dbt, "--quiet", *what, "--project-dir", str(project), "--profiles-dir", str(project)],
         env={**os.environ, **dbt_environment(book)}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        raise BuildFailed(_why(_workshop(book) / "target" / "run_results.json", done.stdout + done.stderr))
+        raise BuildFailed(_why(results, done.stdout + done.stderr))
 
 
 def _why(results_path: Path, output: str) -> str:

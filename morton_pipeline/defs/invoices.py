@@ -25,7 +25,7 @@ from morton_pipeline.ledger import invoices as intents
 from morton_pipeline.ledger.canonical import digest
 from morton_pipeline.ledger.invoices import Invoice
 from morton_pipeline.ledger.store import Ledger, open_ledger
-from morton_pipeline.warehouse.publish import connect_published
+from morton_pipeline.reports import mart as mart_rows
 
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2020-01-01", end_offset=2)
 """Up to the month after this one: east of UTC it begins first."""
@@ -34,17 +34,11 @@ UNSETTLED = ("sending", "uncertain", "refused", "parked")
 SHOWN = ("reference", "client_id", "currency", "total_amount", "state", "reason", "accounting_id")
 
 
-def approved_rows(book: Book, ledger: Ledger) -> dict[str, dict[str, Any]]:
-    """Return the mart's rows that stand approved in the ledger, by discrepancy."""
+def approved_rows(book: Book, ledger: Ledger, at: datetime) -> dict[str, dict[str, Any]]:
+    """Return the mart's rows that stand approved in the ledger, by discrepancy, as fresh as they are at an instant."""
     with ledger.read() as con:
-        ids = [d["discrepancy_id"] for d in decisions.latest(con).values() if d["action"] == "approve"]
-    if not ids:
-        return {}
-    with connect_published(book) as con:
-        found = con.execute("select * from marts.discrepancies where list_contains(?, discrepancy_id)", [ids])
-        names = [column[0] for column in found.description]
-        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    return {row["discrepancy_id"]: row for row in rows}
+        ids = {d["discrepancy_id"] for d in decisions.latest(con).values() if d["action"] == "approve"}
+    return {i: row for i, row in mart_rows.by_id(book, at=at).items() if i in ids} if ids else {}
 
 
 def due(book: Book, ledger: Ledger, at: datetime) -> dict[date, str]:
@@ -52,7 +46,7 @@ def due(book: Book, ledger: Ledger, at: datetime) -> dict[date, str]:
 
     What is new is tried at once, what had no answer every ten minutes; what waits for a person only once a day.
     """
-    rows, standing = approved_rows(book, ledger), intents.current(ledger)
+    rows, standing = approved_rows(book, ledger, now()), intents.current(ledger)
     open_before = [i for i in standing if i.state in ("sending", "uncertain")]
     if not rows and not open_before:
         return {}
@@ -91,7 +85,7 @@ def invoices(context: dg.AssetExecutionContext, book: BookResource) -> Iterator[
     """Send one month."""
     opened, month = book.open(), date.fromisoformat(context.partition_key)
     with open_ledger(opened) as ledger:
-        rows = approved_rows(opened, ledger)
+        rows = approved_rows(opened, ledger, now())
         sent = accounting.post(opened, ledger, rows, at=now(), period=month, actor="dagster")
     open_now = [row for row in sent if row["state"] in UNSETTLED]
     yield dg.MaterializeResult(

@@ -29,7 +29,8 @@ def row(discrepancy_id: str, month: date) -> dict[str, Any]:
         "discrepancy_id": discrepancy_id, "period_month": month, "client_id": "acme", "service_id": "m365_bp",
         "service_name": "Business Premium", "kind": "under_billed", "variance_quantity": Decimal("7.0000"),
         "unit_price": Decimal("22.0000"), "currency": "USD", "variance_amount": Decimal("154.0000"),
-        "source_state": "known", "seal": discrepancy_id * 8, "status": "open",
+        "source_state": "known", "source_as_of_at": AT.replace(tzinfo=None), "seal": discrepancy_id * 8,
+        "status": "open",
     }  # fmt: skip
 
 
@@ -58,9 +59,17 @@ def publish(path: Path, rows: list[dict[str, Any]]) -> None:
     with duckdb.connect(str(path)) as con:
         con.execute("create schema if not exists marts")
         types = {"period_month": "date", "variance_quantity": "decimal(18,4)", "unit_price": "decimal(18,4)",
-                 "variance_amount": "decimal(18,4)"}  # fmt: skip
+                 "variance_amount": "decimal(18,4)", "source_as_of_at": "timestamp"}  # fmt: skip
         columns = ", ".join(f"{name} {types.get(name, 'varchar')}" for name in ROWS[0])
         con.execute(f"create or replace table marts.discrepancies ({columns})")
+        con.execute(
+            "create or replace table marts.daily_quantities (client_id varchar, service_id varchar, "
+            "vendor varchar, quantity_on date)"
+        )
+        con.execute(
+            "create or replace table marts.source_health (vendor varchar, endpoint varchar, "
+            "allowed_age_minutes integer)"
+        )
         con.executemany(f"insert into marts.discrepancies values ({', '.join('?' * len(ROWS[0]))})",
                         [list(one.values()) for one in rows])  # fmt: skip
 
@@ -116,6 +125,20 @@ def test_another_approval_is_cause_for_another_run(ledger: Ledger, book: BookRes
     before = asked(book)[0].run_key
     approve(ledger, "bbbbbbbbbbbb")
     assert asked(book)[0].run_key != before
+
+
+def test_case_6_an_approval_whose_reading_has_grown_old_since_is_neither_asked_for_nor_sent(
+    ledger: Ledger, book: BookResource, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with duckdb.connect(str(book.open().published)) as con:
+        con.execute("insert into marts.daily_quantities values ('acme', 'm365_bp', 'microsoft365', '2026-11-23')")
+        con.execute("insert into marts.source_health values ('microsoft365', 'user_licenses', 60)")
+    approve(ledger, "aaaaaaaaaaaa")
+    assert [one.partition_key for one in asked(book)] == ["2026-11-01"]
+    monkeypatch.setenv("MORTON_NOW", "2026-11-23T11:01:00Z")
+    assert asked(book) == []
+    assert run(invoices, partition_key="2026-11-01").success
+    assert files(book) == []
 
 
 def test_case_57_an_approval_whose_row_changed_since_asks_for_nothing(ledger: Ledger, book: BookResource) -> None:
