@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from benchmarks import demo, polling, reconciling
+from benchmarks import demo, fetching, polling, reconciling
 
-BENCHMARKS = {"polling": polling.run, "reconciling": reconciling.run, "demo": demo.run}
+BENCHMARKS = {"fetching": fetching.run, "polling": polling.run, "reconciling": reconciling.run, "demo": demo.run}
 
 
 def main() -> int:

@@ -4,7 +4,6 @@ Belongs here: paths, the modes of folders, and reading `connections.yaml` with e
 opening anything, or a secret's value for longer than it takes to hand it over.
 """
 
-import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,11 +11,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from morton_pipeline.errors import BadInput
+from morton_pipeline.errors import BadInput, guess
+
+if TYPE_CHECKING:
+    from morton_pipeline.extract.vendor import Vendor
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The checkout: where `dbt_project/` and `workspace.yaml` stand."""
@@ -28,6 +30,8 @@ class Tenant:
 
     id: str
     name: str = ""
+    admin: str = ""
+    """The administrator in whose name it is read, where the vendor wants a person."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,17 @@ class Connection:
     schedule: str | None = None
     tenants: Sequence[Tenant] | str = ()
     """The tenants listed, or `auto`."""
+
+    @property
+    def tool(self) -> str:
+        """What is counted through it, in the words of mappings and contracts: the vendor, or the tool it declares.
+
+        In small letters, as mappings and contracts are compared.
+        """
+        from morton_pipeline.vendors import VENDORS
+
+        is_declared = self.vendor in VENDORS and VENDORS[self.vendor].is_declared
+        return str(self.settings.get("tool") or self.id).lower() if is_declared else self.vendor
 
     def secret_values(self) -> dict[str, str]:
         """Read every secret from the environment; a missing one is named together with its connection."""
@@ -216,14 +231,8 @@ def _only(mapping: dict[Any, Any], allowed: Sequence[str], path: Path) -> None:
         if key not in allowed:
             line = mapping.lines[key] if isinstance(mapping, _Mapping) else "?"
             raise BadInput(
-                f"{path} line {line}: unknown word {key!r}{_guess(str(key), allowed)}. "
-                f"Allowed here: {_listed(allowed)}."
+                f"{path} line {line}: unknown word {key!r}{guess(str(key), allowed)}. Allowed here: {_listed(allowed)}."
             )
-
-
-def _guess(word: str, allowed: Sequence[str]) -> str:
-    close = difflib.get_close_matches(word, allowed, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _listed(names: Any) -> str:
@@ -241,10 +250,11 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
         name = str(entry.get("vendor") or "")
         if name not in VENDORS:
             raise BadInput(
-                f"{where}: unknown vendor {name!r}{_guess(name, list(VENDORS))}. Morton knows: {_listed(VENDORS)}."
+                f"{where}: unknown vendor {name!r}{guess(name, list(VENDORS))}. Morton knows: {_listed(VENDORS)}."
             )
         vendor = VENDORS[name]
-        _only(entry, (*_COMMON_KEYS, *vendor.settings, *vendor.optional_settings), path)
+        own = (*vendor.settings, *vendor.optional_settings, *vendor.hosts, vendor.tenants_key)
+        _only(entry, (*_COMMON_KEYS, *own), path)
         connection_id = str(entry.get("id") or name)
         if any(c.id == connection_id for c in found):
             raise BadInput(f"{where}: the id {connection_id!r} is used twice; every connection needs its own.")
@@ -254,7 +264,7 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
             ):
                 raise BadInput(f"{where}: {word} must be a number above zero; found {entry[word]!r}.")
         secrets = entry.get("secrets") or {}
-        if set(secrets) != set(vendor.secrets):
+        if not isinstance(secrets, dict) or (set(secrets) != set(vendor.secrets) and not vendor.is_declared):
             raise BadInput(
                 f"{where}: connection {connection_id} ({name}) needs secrets {_listed(vendor.secrets)}, "
                 f"each naming an environment variable; found {_listed(secrets)}."
@@ -262,25 +272,54 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
         absent = [s for s in vendor.settings if entry.get(s) in (None, "")]
         if absent:
             raise BadInput(f"{where}: connection {connection_id} ({name}) needs {_listed(absent)}.")
-        settings = {
+        own_words = {
             k: v
             for k, v in entry.items()
-            if k not in ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants")
+            if k not in ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", vendor.tenants_key)
         }
-        base_url = _host(entry.get("base_url") or vendor.base_url, where)
+        settings = _Mapping(own_words, entry.lines, entry.line)
+        settings |= {word: _host(entry.get(word) or host, where) for word, host in vendor.hosts.items()}
+        base_url = entry.get("base_url") or vendor.base_url
+        auth_url = entry.get("auth_url") or vendor.auth_url or base_url
         found.append(
             Connection(
                 id=connection_id,
                 vendor=name,
-                base_url=base_url,
-                auth_url=_host(entry.get("auth_url") or vendor.auth_url or base_url, where),
+                # One that is read from files has no address.
+                base_url=_host(base_url, where) if base_url else "",
+                auth_url=_host(auth_url, where) if auth_url else "",
                 secrets={str(k): str(v) for k, v in secrets.items()},
                 settings=settings,
                 schedule=_cron(entry.get("schedule"), where),
-                tenants=_tenants(entry, vendor.is_per_tenant, where),
+                tenants=_tenants(entry, vendor, where),
             )
         )
+    _check_declared(found, path)
     return tuple(found)
+
+
+def _check_declared(connections: Sequence[Connection], path: Path) -> None:
+    """Read what connections declare themselves, so that a word that does not fit is told before anything is read."""
+    from morton_pipeline.extract.declared import Mistake
+    from morton_pipeline.vendors import VENDORS, vendor_of
+
+    reasons: dict[tuple[str, str, str], tuple[str, str, str]] = {}
+    for connection in connections:
+        if not VENDORS[connection.vendor].is_declared:
+            continue
+        settings = connection.settings
+        try:
+            if connection.tool in VENDORS:
+                said = f"{connection.tool!r} is a vendor Morton has a page for; give the tool another name: `tool:`."
+                raise Mistake(said, settings, "tool")
+            for rule in vendor_of(connection).endpoint("records").rules:
+                key, mine = (connection.tool, rule.field, rule.pattern), (rule.name, rule.reason, connection.id)
+                if reasons.setdefault(key, mine)[:2] != mine[:2]:
+                    said = f"{rule.field} {rule.pattern!r} has another rule at {reasons[key][2]}, the same tool; word"
+                    raise Mistake(f"{said} them alike.", settings, "rules")
+        except Mistake as mistake:
+            line = f" line {mistake.line}" if mistake.line else ""
+            raise BadInput(f"{path}{line}: connection {connection.id} ({connection.vendor}): {mistake}") from None
 
 
 def _host(url: str, where: str) -> str:
@@ -309,25 +348,41 @@ def _cron(text: Any, where: str) -> str | None:
     return str(text)
 
 
-def _tenants(entry: dict[str, Any], is_per_tenant: bool, where: str) -> Sequence[Tenant] | str:
-    given = entry.get("tenants")
-    if not is_per_tenant:
+def _tenants(entry: dict[str, Any], vendor: "Vendor", where: str) -> Sequence[Tenant] | str:
+    key = vendor.tenants_key
+    given = entry.get(key)
+    if key != "tenants" and entry.get("tenants") is not None:
+        raise BadInput(f"{where}: {vendor.name} lists its tenants under `{key}:`, not under `tenants:`.")
+    if not vendor.is_per_tenant:
         if given is not None:
-            raise BadInput(
-                f"{where}: {entry.get('vendor')} has one tenant for the whole account; leave `tenants:` out."
-            )
+            raise BadInput(f"{where}: {vendor.name} has one tenant for the whole account; leave `tenants:` out.")
         return (Tenant(""),)
-    if given == "auto":
+    if given == "auto" and vendor.tenants is not None:
         if not entry.get("partner_tenant"):
             raise BadInput(f"{where}: `tenants: auto` needs `partner_tenant:`, the tenant whose customers are listed.")
         return "auto"
     if not isinstance(given, list) or not given or not all(isinstance(t, dict) and t.get("id") for t in given):
-        raise BadInput(f"{where}: list the tenants as `- {{id: …, name: …}}`, or say `tenants: auto`.")
-    tenants = tuple(Tenant(str(t["id"]).lower(), str(t.get("name") or "")) for t in given)
+        words = "id: …, name: …, admin: …" if vendor.acts_as_admin else "id: …, name: …"
+        auto = ", or say `tenants: auto`" if vendor.tenants is not None else ""
+        raise BadInput(f"{where}: list the {key} as `- {{{words}}}`{auto}.")
+    for listed in given:
+        if vendor.acts_as_admin and not listed.get("admin"):
+            raise BadInput(
+                f"{where.rpartition(' ')[0]} {listed.line}: {listed['id']} needs `admin:`, the address of an "
+                f"administrator there in whose name {vendor.title} is read."
+            )
+    tenants = tuple(
+        Tenant(_tenant_id(t["id"], key), str(t.get("name") or ""), str(t.get("admin") or "")) for t in given
+    )
     for tenant in tenants:
-        if sum(other.id == tenant.id for other in tenants) > 1:
+        if sum(other.id.lower() == tenant.id.lower() for other in tenants) > 1:
             raise BadInput(f"{where}: the tenant {tenant.id} is listed twice.")
     return tenants
+
+
+def _tenant_id(given: Any, key: str) -> str:
+    """A GUID reads the same in any case; the ids of vendors that have a word of their own for tenants may not."""
+    return str(given).lower() if key == "tenants" else str(given)
 
 
 def _limits(given: dict[str, Any], path: Path) -> Limits:

@@ -5,19 +5,20 @@ contract means for a quantity (`dbt_project/`). A build never sees a seed that d
 """
 
 import csv
-import difflib
 import io
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from morton_pipeline.book import Book
-from morton_pipeline.errors import BadInput
+from morton_pipeline.errors import BadInput, guess
+from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
 
 Row = dict[str, str]
 
@@ -52,8 +53,6 @@ def _c(
     return _Column(name, kind, required, words, not_yet)
 
 
-UNITS = ("user", "licence", "device", "agent", "mailbox", "gigabyte", "hour", "other")
-CATEGORIES = ("rmm", "identity", "security", "backup", "distributor", "time", "other")
 _DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
 
 SEEDS: Mapping[str, tuple[_Column, ...]] = {
@@ -213,7 +212,7 @@ class _Check:
                 name,
                 1,
                 unknown or "(empty)",
-                f"is not a column of this file{_guess(unknown, expected)}; it has {', '.join(expected)}",
+                f"is not a column of this file{guess(unknown, expected)}; it has {', '.join(expected)}",
             )
         for twice in {c for c in header if header.count(c) > 1}:
             self._add(name, 1, twice, "the column stands in the header twice")
@@ -230,8 +229,29 @@ class _Check:
                     if column.is_required:
                         self._add(name, line, column.name, "is empty; it is required")
                     continue
-                if message := _READERS[column.kind](value, column):
+                read = self._read_vendor if column.kind == "vendor" else _READERS[column.kind]
+                if message := read(value, column):
                     self._add(name, line, column.name, message)
+
+    @cached_property
+    def _tools(self) -> dict[str, Vendor]:
+        """Everything that counts, by its name: the vendors, and the tools that the book's connections declare."""
+        from morton_pipeline.vendors import VENDORS
+
+        declared = {c.tool: VENDORS[c.vendor] for c in self.book.connections if VENDORS[c.vendor].is_declared}
+        return {name: v for name, v in VENDORS.items() if not v.is_declared} | declared
+
+    def _read_vendor(self, value: str, _: _Column) -> str:
+        from morton_pipeline.vendors import VENDORS
+
+        known, name = self._tools, value.lower()
+        if name in known:
+            return ""
+        if name in VENDORS:
+            own = [c.tool for c in self.book.connections if c.vendor == name]
+            named = f"name one of them: {', '.join(own)}" if own else "this book declares none"
+            return f"{value!r} stands for tools that connections.yaml declares, each counted by itself; {named}"
+        return f"{value!r} is not a vendor{guess(name, known)}; Morton knows {', '.join(known)}"
 
     def _unique(self) -> None:
         for name, key in _KEYS.items():
@@ -267,7 +287,7 @@ class _Check:
                 for column, ids in known.items():
                     value = row.get(column, "")
                     if value and value not in ids:
-                        self._add(name, line, column, f"{value!r} is not in {homes[column]}{_guess(value, ids)}")
+                        self._add(name, line, column, f"{value!r} is not in {homes[column]}{guess(value, ids)}")
 
     def _contracts(self) -> None:
         for line, row in self.rows["contracts"]:
@@ -282,35 +302,34 @@ class _Check:
         )
 
     def _mappings(self) -> None:
-        from morton_pipeline.vendors import VENDORS
-
         connections = {c.id for c in self.book.connections}
         for line, row in self.rows["company_mappings"]:
             named = row["connection_id"]
             if named and named not in connections:
-                message = f"{named!r} is not in connections.yaml{_guess(named, connections)}"
+                message = f"{named!r} is not in connections.yaml{guess(named, connections)}"
                 self._add("company_mappings", line, "connection_id", message)
         self._no_overlap(
             "company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time"
         )
         for line, row in self.rows["service_mappings"]:
-            vendor = VENDORS.get(row["vendor"].lower())
+            tool = row["vendor"].lower()
+            vendor = self._tools.get(tool)
             if vendor is None:
                 continue
             endpoint, field = row["endpoint"], row["field"]
             endpoints = {e.name: e for e in vendor.endpoints}
             if endpoint not in endpoints:
-                message = f"{endpoint!r} is not an endpoint of {vendor.name}{_guess(endpoint, endpoints)}"
+                message = f"{endpoint!r} is not an endpoint of {tool}{guess(endpoint, endpoints)}"
                 self._add("service_mappings", line, "endpoint", message)
                 continue
-            if (vendor.name, endpoint) not in COUNTABLE:
-                names = ", ".join(e for v, e in COUNTABLE if v == vendor.name) or "none"
-                message = f"the records of {endpoint} are not counted; countable at {vendor.name}: {names}"
+            if not endpoints[endpoint].counts:
+                names = ", ".join(e.name for e in vendor.endpoints if e.counts) or "none"
+                message = f"the records of {endpoint} are not counted; countable at {tool}: {names}"
                 self._add("service_mappings", line, "endpoint", message)
                 continue
             fields = mappable_fields(vendor.name, endpoint)
             if field not in fields:
-                place = f"{vendor.name} {endpoint}{_guess(field, fields)}"
+                place = f"{tool} {endpoint}{guess(field, fields)}"
                 message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
                 self._add("service_mappings", line, "field", message)
 
@@ -380,13 +399,12 @@ class _Check:
 BOUGHT = "subscribed_skus"
 """The countable endpoint that lists what was bought, not who holds it."""
 
-COUNTABLE = (
-    ("ninjaone", "devices"),
-    ("huntress", "agents"),
-    ("microsoft365", "user_licenses"),
-    ("microsoft365", "subscribed_skus"),
-)
-"""The endpoints whose records can be counted: the list in `dbt_project/macros/countable.sql`, which a test compares."""
+
+def countable() -> list[tuple[str, str]]:
+    """Return the endpoints whose records can be counted, as (vendor, endpoint)."""
+    from morton_pipeline.vendors import VENDORS
+
+    return [(v.name, e.name) for v in VENDORS.values() for e in v.endpoints if e.counts]
 
 
 def mappable_fields(vendor: str, endpoint: str) -> list[str]:
@@ -396,11 +414,6 @@ def mappable_fields(vendor: str, endpoint: str) -> list[str]:
 
     declared = columns(VENDORS[vendor].endpoint(endpoint).record)
     return [c.name for c in declared if c.sql_type == "varchar" and not c.name.endswith("_at")]
-
-
-def _guess(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def _date(text: str, default: date) -> date | None:
@@ -436,7 +449,7 @@ def _read_word(value: str, column: _Column) -> str:
     return (
         ""
         if word in column.words
-        else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{_guess(word, column.words)}"
+        else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{guess(word, column.words)}"
     )
 
 
@@ -456,16 +469,6 @@ def _read_zone(value: str, _: _Column) -> str:
     return ""
 
 
-def _read_vendor(value: str, _: _Column) -> str:
-    from morton_pipeline.vendors import VENDORS
-
-    return (
-        ""
-        if value.lower() in VENDORS
-        else f"{value!r} is not a vendor{_guess(value.lower(), VENDORS)}; Morton knows {', '.join(VENDORS)}"
-    )
-
-
 _READERS: Mapping[str, Callable[[str, _Column], str]] = {
     "text": lambda value, column: "",
     "date": _read_date,
@@ -474,5 +477,4 @@ _READERS: Mapping[str, Callable[[str, _Column], str]] = {
     "word": _read_word,
     "currency": _read_currency,
     "zone": _read_zone,
-    "vendor": _read_vendor,
 }

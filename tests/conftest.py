@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from morton_pipeline.book import Connection, Tenant
+from morton_pipeline.simulator.google_workspace import demo_service_account
 from morton_pipeline.vendors import VENDORS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +34,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
         vendor = VENDORS[vendor_name]
         variables = {word: f"TEST_{vendor_name}_{word}".upper() for word in vendor.secrets}
         for word, variable in variables.items():
-            monkeypatch.setenv(variable, f"s3cret/{word}+of={vendor_name}")
+            is_key = word == "service_account"
+            monkeypatch.setenv(variable, demo_service_account() if is_key else f"s3cret/{word}+of={vendor_name}")
         base_url = changes.pop("base_url", vendor.base_url)
         settings = (
             {"backoff_seconds": 0} | {name: f"{name}-1" for name in vendor.settings} | changes.pop("settings", {})

@@ -155,3 +155,62 @@ def test_the_ledger_is_sqlite_in_the_book_unless_a_url_says_otherwise(
     assert opened.ledger_url == f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite'}"
     monkeypatch.setenv("MORTON_LEDGER_URL", "postgresql://db/ledger")
     assert opened.ledger_url == "postgresql://db/ledger"
+
+
+GOOGLE = """\
+connections:
+  - id: google
+    vendor: google_workspace
+    secrets: {service_account: GOOGLE_KEY}
+    products: [Google-Vault]
+    domains:
+      - {id: C0AbCdEf1, name: Contoso, admin: admin@contoso.example}
+      - {id: C0aBcDeF2, name: Fabrikam, admin: admin@fabrikam.example}
+"""
+
+
+def test_the_customers_of_a_vendor_may_have_a_word_of_their_own_and_an_administrator(tmp_path: Path) -> None:
+    (google,) = book(tmp_path, GOOGLE).connections
+    assert google.tenants == (
+        Tenant("C0AbCdEf1", "Contoso", "admin@contoso.example"),
+        Tenant("C0aBcDeF2", "Fabrikam", "admin@fabrikam.example"),
+    )
+    assert (google.base_url, google.auth_url) == ("https://licensing.googleapis.com", "https://oauth2.googleapis.com")
+    assert google.settings == {"products": ["Google-Vault"], "admin_url": "https://admin.googleapis.com"}
+
+
+def test_a_further_host_of_a_vendor_may_be_replaced(tmp_path: Path) -> None:
+    text = GOOGLE.replace("    products", "    admin_url: http://127.0.0.1:8080/google/\n    products")
+    assert book(tmp_path, text).connections[0].settings["admin_url"] == "http://127.0.0.1:8080/google"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ((", admin: admin@fabrikam.example", ""), ["line 8", "C0aBcDeF2 needs `admin:`", "Google Workspace is read"]),
+        (("id: C0AbCdEf1, ", ""), ["line 2", "list the domains as `- {id: …, name: …, admin: …}`."]),
+        (("domains:", "tenants:"), ["line 2", "google_workspace lists its tenants under `domains:`"]),
+        (
+            ("domains:", "domain:"),
+            ["line 6", "unknown word 'domain'", "did you mean 'domains'", "admin_url", "products"],
+        ),
+        (("id: C0aBcDeF2", "id: c0abcdef1"), ["line 2", "the tenant C0AbCdEf1 is listed twice"]),
+        (("    products", "    admin_url: http://admin.example\n    products"), ["line 2", "must begin with https://"]),
+        (("{service_account: GOOGLE_KEY}", "{key: GOOGLE_KEY}"), ["line 2", "needs secrets service_account"]),
+    ],
+    ids=["no admin", "no id", "tenants", "word", "twice", "open host", "secret"],
+)
+def test_a_mistake_about_customers_is_told_with_its_place_and_what_is_missing(
+    tmp_path: Path, change: tuple[str, str], words: list[str]
+) -> None:
+    assert change[0] in GOOGLE
+    with pytest.raises(BadInput) as caught:
+        read_all(book_file(tmp_path, GOOGLE.replace(*change)))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_domains_cannot_be_listed_by_themselves(tmp_path: Path) -> None:
+    text = GOOGLE[: GOOGLE.index("    domains:")] + "    domains: auto\n"
+    with pytest.raises(BadInput, match=r"line 2: list the domains as `- \{id: …, name: …, admin: …\}`\.$"):
+        read_all(book_file(tmp_path, text))

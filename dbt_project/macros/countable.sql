@@ -1,70 +1,35 @@
-{# The endpoints whose records can be counted. A vendor's primary endpoint is what it is connected for; the records of
-   another one count only where a mapping names that endpoint. `fields` are the columns a mapping or a rule may look at. #}
-{% macro countable_endpoints() -%}
-    {{
-        return(
-            [
-                {
-                    "vendor": "ninjaone",
-                    "endpoint": "devices",
-                    "is_primary": true,
-                    "fields": [
-                        "id",
-                        "uid",
-                        "organization_id",
-                        "location_id",
-                        "node_class",
-                        "node_role_id",
-                        "approval_status",
-                        "display_name",
-                        "system_name",
-                        "dns_name",
-                        "parent_device_id",
-                    ],
-                },
-                {
-                    "vendor": "huntress",
-                    "endpoint": "agents",
-                    "is_primary": true,
-                    "fields": [
-                        "id",
-                        "organization_id",
-                        "hostname",
-                        "platform",
-                        "os",
-                        "serial_number",
-                        "mac_addresses",
-                    ],
-                },
-                {
-                    "vendor": "microsoft365",
-                    "endpoint": "user_licenses",
-                    "is_primary": true,
-                    "fields": [
-                        "user_id",
-                        "sku_id",
-                        "sku_part_number",
-                        "user_principal_name",
-                        "display_name",
-                        "user_type",
-                        "user_purpose",
-                        "capability_status",
-                    ],
-                },
-                {
-                    "vendor": "microsoft365",
-                    "endpoint": "subscribed_skus",
-                    "is_primary": false,
-                    "fields": ["id", "sku_id", "sku_part_number", "capability_status", "applies_to"],
-                },
-            ]
-        )
-    }}
+{# The lists of dbt_project.yml: which endpoints are counted, which list companies, which list devices. #}
+{% macro countable_endpoints() -%} {{ return(var("countable")) }} {%- endmacro %}
+
+{# The tool a record was counted by: the vendor, but for connections that declare their own, where each is its own. #}
+{% macro vendor_of(e, records="records") -%}
+    {%- if e.is_declared -%} {{ records }}.vendor {%- else -%} '{{ e.vendor }}' {%- endif -%}
 {%- endmacro %}
 
-{# The staging column that carries a raw field: staging renames a few. #}
-{% macro staged_field(field) -%}
-    {{ return({"id": "record_id", "organization_id": "company_id", "user_id": "record_id"}.get(field, field)) }}
+{# Whether patterns are about an endpoint: by its vendor, or by any of the tools that were declared. #}
+{% macro is_about(e, patterns) -%}
+    {%- if e.is_declared -%}
+        {{ patterns }}.vendor
+        in (select vendor from {{ ref("stg_morton__scopes") }} where declared_as = '{{ e.vendor }}')
+    {%- else -%} {{ patterns }}.vendor = '{{ e.vendor }}'
+    {%- endif -%} and {{ patterns }}.endpoint = '{{ e.endpoint }}'
+{%- endmacro %}
+
+{# Whether an endpoint is of a vendor that only lists what was bought: its staging carries partner_cost, currency,
+   billing_term and commitment_ends_on. #}
+{% macro is_distributor(e) -%}
+    {%- set others = (
+        countable_endpoints()
+        | selectattr("vendor", "equalto", e.vendor)
+        | rejectattr("counts", "equalto", "purchased")
+        | list
+    ) -%}
+    {{ return(not others) }}
+{%- endmacro %}
+
+{# How tools are ranked where one machine is listed by several: the first is the one it is known by. #}
+{% macro category_rank(category) -%}
+    case {{ category }} when 'rmm' then 1 when 'security' then 2 when 'backup' then 3 else 4 end
 {%- endmacro %}
 
 {# Which columns of an endpoint's records any pattern looks at: one row with a 1 or nothing for each. #}
@@ -74,8 +39,8 @@
             {% for field in e.fields %}
                 max(case when field = '{{ field }}' then 1 end) as has_{{ field }}{% if not loop.last %},{% endif %}
             {% endfor %}
-        from {{ ref("int_patterns") }}
-        where vendor = '{{ e.vendor }}' and endpoint = '{{ e.endpoint }}'
+        from {{ ref("int_patterns") }} as patterns
+        where {{ is_about(e, "patterns") }}
     )
 {%- endmacro %}
 
@@ -88,8 +53,20 @@
             ,
             case
                 when {{ patterned }}.has_{{ field }} = 1
-                then '{{ field }}=' || replace(lower({{ records }}.{{ staged_field(field) }}), '|', '||')
+                then '{{ field }}=' || replace(lower({{ records }}.{{ field }}), '|', '||')
             end
         {%- endfor %}
+    )
+{%- endmacro %}
+
+{# May records counted in one unit stand for a service sold in another? Nothing said, or `other`, goes with anything. #}
+{% macro units_fit(record_unit, service_unit) -%}
+    (
+        {{ record_unit }} is null
+        or {{ service_unit }} is null
+        or {{ service_unit }} = 'other'
+        or {{ record_unit }} = {{ service_unit }}
+        or ({{ record_unit }} in ('device', 'agent') and {{ service_unit }} in ('device', 'agent'))
+        or ({{ record_unit }} in ('user', 'licence') and {{ service_unit }} in ('user', 'licence'))
     )
 {%- endmacro %}

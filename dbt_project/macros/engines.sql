@@ -27,6 +27,13 @@
 {%- endmacro %}
 {% macro spark__from_iso(text) -%} to_utc_timestamp(cast({{ text }} as timestamp), current_timezone()) {%- endmacro %}
 
+{# One row per text of a JSON list; used in a select list. What is no list has none. #}
+{% macro each_text(json) -%} {{ return(adapter.dispatch("each_text")(json)) }} {%- endmacro %}
+{% macro duckdb__each_text(json) -%}
+    unnest(json_extract_string(case when json_valid({{ json }}) then {{ json }} end, '$[*]'))
+{%- endmacro %}
+{% macro spark__each_text(json) -%} explode(from_json({{ json }}, 'array<string>')) {%- endmacro %}
+
 {# The SHA-256 of a text, in hexadecimal. #}
 {% macro sha256(text) -%} {{ return(adapter.dispatch("sha256")(text)) }} {%- endmacro %}
 {% macro duckdb__sha256(text) -%} sha256({{ text }}) {%- endmacro %}

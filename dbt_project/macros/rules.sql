@@ -84,3 +84,54 @@
     connection_id || '|' || tenant_id
     in (select connection_id || '|' || tenant_id from {{ ref("stg_morton__scopes") }} where is_connected)
 {%- endmacro %}
+
+{# How far several lists together can be trusted; used in a grouped select. #}
+{% macro combined_state(state, last_complete_at) -%}
+    case
+        when min(case when {{ state }} in ('known', 'zero') then 1 else 0 end) = 1
+        then 'known'
+        when max(case when {{ last_complete_at }} is not null or {{ state }} = 'partial' then 1 else 0 end) = 0
+        then 'unknown'
+        when max(case when {{ state }} in ('known', 'zero', 'partial') then 1 else 0 end) = 1
+        then 'partial'
+        when min(case when {{ last_complete_at }} is not null then 1 else 0 end) = 0
+        then 'partial'
+        else 'stale'
+    end
+{%- endmacro %}
+
+{# A serial number that tells one machine from another, in small letters; what makers leave in its place is none. #}
+{% macro usable_serial(serial) -%}
+    case
+        when
+            lower(trim({{ serial }})) not in (
+                '',
+                '0',
+                '0123456789',
+                '123456789',
+                '1234567890',
+                'chassis serial number',
+                'default string',
+                'empty',
+                'invalid',
+                'n/a',
+                'na',
+                'none',
+                'not applicable',
+                'not available',
+                'not specified',
+                'null',
+                'o.e.m.',
+                'oem',
+                'serial number',
+                'standard',
+                'system serial number',
+                'to be filled by o.e.m.',
+                'to be filled by oem',
+                'undefined',
+                'unknown'
+            )
+            and translate(lower({{ serial }}), '0x.- ', '') <> ''
+        then lower(trim({{ serial }}))
+    end
+{%- endmacro %}

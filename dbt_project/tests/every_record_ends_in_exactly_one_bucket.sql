@@ -4,8 +4,8 @@ with
 
     listed as (
         {% for e in countable_endpoints() %}
-            select '{{ e.vendor }}' as vendor, '{{ e.endpoint }}' as endpoint, connection_id, tenant_id, record_key
-            from {{ ref("stg_" ~ e.vendor ~ "__" ~ e.endpoint) }}
+            select {{ vendor_of(e) }} as vendor, '{{ e.endpoint }}' as endpoint, connection_id, tenant_id, record_key
+            from {{ ref("stg_" ~ e.vendor ~ "__" ~ e.endpoint) }} as records
             where valid_to is null and {{ is_connected() }}
             {% if not loop.last %}
                 union all

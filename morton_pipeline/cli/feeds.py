@@ -47,7 +47,8 @@ def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
     loaded = refresh(book, chosen, at=at, say=lambda what: say(f"read {what}") if sys.stderr.isatty() else None)
     names = ("extraction_id", "vendor", "quarantined_count", *EXTRACTION_COLUMNS)
     rows = [{name: getattr(one, name) for name in names} for one in loaded]
-    show(rows, output, EXTRACTION_COLUMNS, "This book has no connections to read.")
+    nothing = "Nothing new has come since the last look." if chosen else "This book has no connections to read."
+    show(rows, output, EXTRACTION_COLUMNS, nothing)
     if any(one.status != "complete" for one in loaded):
         say("Some scopes are not complete; the rest is loaded. `morton extractions` lists what can be accepted.")
         raise SystemExit(1)

@@ -1,7 +1,8 @@
 """Commands that only look."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +25,34 @@ COLUMNS = (
     "began_on",
     "source_state",
     "status",
+)
+MARGIN_COLUMNS = (
+    "finding",
+    "client_name",
+    "service_name",
+    "contracted_quantity",
+    "observed_quantity",
+    "purchased_quantity",
+    "assigned_quantity",
+    "unit_price",
+    "unit_cost",
+    "margin_amount",
+    "currency",
+    "waste_quantity",
+    "waste_amount",
+    "commitment_ends_on",
+    "source_state",
+)
+GAP_COLUMNS = (
+    "gap",
+    "client_name",
+    "device_name",
+    "device_class",
+    "present_in",
+    "candidates",
+    "since_on",
+    "expected_because",
+    "source_state",
 )
 
 
@@ -116,6 +145,44 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
     )
     rows = mart.evidence_of(book, [discrepancy_id])[discrepancy_id]
     show(rows, output, columns, "No records stand behind this row.")
+
+
+@command(cli, "margins", ("table", "json", "csv"))
+@click.option("--finding", metavar="F", help="One finding: waste, risk or below_cost.")
+@click.option("--client", metavar="C", help="A client's id or name.")
+def margins(book: "Book", output: str, finding: str | None, client: str | None) -> None:
+    """List what each service is agreed, counted, bought and assigned as, what it brings and what it costs."""
+    from morton_pipeline import clock
+    from morton_pipeline.reports import mart
+
+    if finding and finding not in mart.FINDINGS:
+        raise click.UsageError(f"{finding!r} is not a finding; there are {', '.join(mart.FINDINGS)}.")
+    rows = mart.margins(book, at=clock.now(), client=client, finding=finding)
+    _show_beside(book, rows, output, MARGIN_COLUMNS, "Nothing in this selection, as far as sources are fresh.")
+
+
+@command(cli, "gaps", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+def gaps(book: "Book", output: str, client: str | None) -> None:
+    """List machines that one tool knows and another, which the client pays for, does not."""
+    from morton_pipeline import clock
+    from morton_pipeline.reports import mart
+
+    rows = mart.gaps(book, at=clock.now(), client=client)
+    _show_beside(
+        book, rows, output, GAP_COLUMNS, "No machine is missing where it is expected, as far as sources are fresh."
+    )
+
+
+def _show_beside(book: "Book", rows: list[dict[str, Any]], output: str, columns: Sequence[str], empty: str) -> None:
+    from morton_pipeline.reports.show import as_csv
+
+    if output == "csv":
+        click.echo(as_csv(rows, list(rows[0]) if rows else list(columns)), nl=False)
+        return
+    if output == "table":
+        warn_not_fresh(book)
+    show(rows, output, columns, empty)
 
 
 @cli.group()

@@ -81,15 +81,16 @@ def vendor_assets(vendor: Vendor, ages: dict[tuple[str, str], timedelta]) -> dg.
                          say=context.log.info) if chosen else []  # fmt: skip
         for endpoint in (e.name for e in vendor.endpoints if e.name in wanted):
             mine = [one for one in loaded if one.endpoint == endpoint]
-            yield dg.MaterializeResult(asset_key=[vendor.name, endpoint], metadata=metadata(mine))
+            found = metadata(mine, len(chosen))
+            yield dg.MaterializeResult(asset_key=[vendor.name, endpoint], metadata=found)
 
     return read
 
 
-def metadata(loaded: Sequence[Loaded]) -> dict[str, Any]:
+def metadata(loaded: Sequence[Loaded], connection_count: int = 0) -> dict[str, Any]:
     """Say what became of one list: its counts summed, its state, and every scope's own in a table."""
     if not loaded:
-        return {"state": "not connected", "connections": 0}
+        return {"state": "nothing new" if connection_count else "not connected", "connections": connection_count}
     states = Counter(one.status for one in loaded)
     columns = ("connection", "tenant", "state", *COUNTS, "reason")
     rows = [(x.connection_id, x.tenant_name or x.tenant_id, x.status, *_counts(x), x.reason) for x in loaded]

@@ -8,7 +8,8 @@ import base64
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import quote
 
 import httpx
 
@@ -46,12 +47,41 @@ class Credentials:
     base_url: str
     auth_url: str
     tenant_id: str = ""
+    admin: str = ""
+    """In whose name the tenant is read, where the vendor wants a person."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """The settings of the connection."""
     tokens: TokenStore | None = None
     learned: set[str] = field(default_factory=set)
     """Tokens obtained while running: they are redacted like the secrets themselves."""
 
 
 AuthFactory = Callable[[Credentials], httpx.Auth]
+
+
+@runtime_checkable
+class ReadsAnswers(Protocol):
+    """A flow whose next request needs something of the last answer, or whose vendor refuses in an answer's body.
+
+    The answer is read once, under the size cap, and handed over parsed; the flow itself leaves its stream alone.
+    """
+
+    def read_answer(self, body: Any) -> None:
+        """Take what the next request needs; raise an error of `extract.errors` where the answer is a refusal."""
+        ...
+
+
+def refuse_for_now(response: httpx.Response) -> None:
+    """Raise where a sign-in failed for a reason that passes: it is tried again, and says nothing of the credentials."""
+    if response.status_code != 429 and response.status_code < 500:
+        return
+    failure: Transient = (
+        RateLimited("The token endpoint asks us to slow down.")
+        if response.status_code == 429
+        else ServerFailed(f"The token endpoint answered {response.status_code}.")
+    )
+    failure.retry_after = retry_after(response.headers.get("retry-after"), wall())
+    raise failure
 
 
 def basic(username: str, password: str) -> AuthFactory:
@@ -111,28 +141,33 @@ class _BearerToken(httpx.Auth):
                 return
 
     def _accept(self, response: httpx.Response) -> None:
-        if response.status_code == 429 or response.status_code >= 500:
-            failure: Transient = (
-                RateLimited("The token endpoint asks us to slow down.")
-                if response.status_code == 429
-                else ServerFailed(f"The token endpoint answered {response.status_code}.")
-            )
-            failure.retry_after = retry_after(response.headers.get("retry-after"), wall())
-            raise failure
+        refuse_for_now(response)
         try:
             body = response.json()
         except ValueError:
             body = {}
         if response.status_code >= 400:
             words = body if isinstance(body, dict) else {}
-            said = words.get("error_description") or words.get("error") or "no reason given"
+            named = words.get("error")
+            said = words.get("error_description") or (named.get("message") if isinstance(named, dict) else named)
+            said = said or "no reason given"
             raise CredentialsRefused(f"No token was issued ({response.status_code}): {said}")
         if not isinstance(body, dict) or not body.get("access_token"):
             raise UnexpectedAnswer("The token endpoint answered without an access token.")
         self._credentials.learned.add(str(body["access_token"]))
         self._keep(body)
         self._token = str(body["access_token"])
-        self._expires_at = wall() + timedelta(seconds=_usable(body.get("expires_in")))
+        self._expires_at = wall() + timedelta(seconds=_usable(_lifetime(body)))
+
+
+def _lifetime(body: dict[str, Any]) -> object:
+    """How many seconds a token lasts: said outright, or as the instant it ends at, in epoch seconds."""
+    if body.get("expires_in") is not None or body.get("expires_on") is None:
+        return body.get("expires_in")
+    try:
+        return float(str(body["expires_on"])) - wall().timestamp()
+    except ValueError:
+        return None
 
 
 def _usable(lifetime: object) -> float:
@@ -142,6 +177,11 @@ def _usable(lifetime: object) -> float:
     except ValueError:
         seconds = 300.0
     return max(seconds - 60, seconds / 2)
+
+
+def bearer_token(c: Credentials, ask: Callable[[], httpx.Request]) -> httpx.Auth:
+    """A bearer token that is asked for in a way only one vendor knows: `ask` makes the request."""
+    return _BearerToken(c, ask, lambda body: None)
 
 
 def client_credentials(
@@ -159,6 +199,44 @@ def client_credentials(
         }
         url = host + token_path.format(tenant=c.tenant_id)
         return _BearerToken(c, lambda: httpx.Request("POST", url, data=form), lambda body: None)
+
+    return build
+
+
+class _OwnRecord(_BearerToken):
+    """A bearer token whose owner may ask for itself: `{client_id}` in a path becomes the client's own id."""
+
+    def __init__(self, credentials: Credentials, ask: Callable[[], httpx.Request]) -> None:
+        super().__init__(credentials, ask, lambda body: None)
+        self._own_id = quote(credentials.secrets["client_id"], safe="").encode()
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        # The id is a credential: it goes into the request itself, and never into a path that a message quotes.
+        request.url = request.url.copy_with(raw_path=request.url.raw_path.replace(b"%7Bclient_id%7D", self._own_id))
+        yield from super().auth_flow(request)
+
+
+def client_credentials_by_basic(token_path: str) -> AuthFactory:
+    """OAuth 2 client credentials, the client authenticated by Basic. `{client_id}` in a call's path is its own id."""
+
+    def build(c: Credentials) -> httpx.Auth:
+        client = base64.b64encode(f"{c.secrets['client_id']}:{c.secrets['client_secret']}".encode()).decode()
+        headers = {"Authorization": f"Basic {client}", "Accept": "application/json"}
+        form = {"grant_type": "client_credentials"}
+        return _OwnRecord(c, lambda: httpx.Request("POST", c.base_url + token_path, data=form, headers=headers))
+
+    return build
+
+
+def password_grant(token_path: str, *, username: str, password: str, client: tuple[str, str]) -> AuthFactory:
+    """OAuth 2 password grant with two named secrets. `client` is the id and secret every client of the API shares."""
+    shared = base64.b64encode(":".join(client).encode()).decode()
+
+    def build(c: Credentials) -> httpx.Auth:
+        form = {"grant_type": "password", "username": c.secrets[username], "password": c.secrets[password]}
+        headers = {"Authorization": f"Basic {shared}", "Accept": "application/json"}
+        url = c.base_url + token_path
+        return _BearerToken(c, lambda: httpx.Request("POST", url, data=form, headers=headers), lambda body: None)
 
     return build
 

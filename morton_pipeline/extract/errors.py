@@ -8,6 +8,7 @@ ExtractError
 │   ├── RequestRefused          any other 4xx
 │   ├── UnexpectedAnswer        not JSON, not the declared shape, too large
 │   ├── Incomplete              the walk ended without all records
+│   ├── Unreadable              a report that does not read as it is declared
 │   └── ForeignLink             a next page outside the connection's host
 └── Transient
     ├── RateLimited             429
@@ -54,6 +55,10 @@ class Incomplete(Permanent):
     """Pages are missing or came twice."""
 
 
+class Unreadable(Permanent):
+    """A report does not read as its connection declares; it names the row, the column and what would mend it."""
+
+
 class ForeignLink(Permanent):
     """A link leads to another host; following it would hand our credentials over."""
 
@@ -83,9 +88,14 @@ def retry_after(header: str | None, at: datetime) -> float | None:
         return None
     if re.fullmatch(r"\s*\d+(\.\d+)?\s*", header):
         return float(header)
+    date = http_date(header)
+    return None if date is None else max((date - at).total_seconds(), 0.0)
+
+
+def http_date(header: str | None) -> datetime | None:
+    """Read an HTTP date; nothing where there is none to read."""
     try:
-        date = parsedate_to_datetime(header)
+        date = parsedate_to_datetime(header or "")
     except (TypeError, ValueError):
         return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max((date - at).total_seconds(), 0.0)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

@@ -39,6 +39,16 @@ class Extraction:
     """The vendor's records as they came; nothing when the attempt failed."""
     error: str = ""
     request_count: int = 0
+    kind: str = ""
+    """The class of the error, in the words of `extract.errors`; `BadInput` where it could not even be tried."""
+    clock_skew_seconds: float | None = None
+    """How far the vendor's clock is ahead of ours, where it said what time it is."""
+    source_file: str = ""
+    """The report it was read from, where it was no API."""
+    source_sha256: str = ""
+    """The hash of that report."""
+    source_as_of_at: datetime | None = None
+    """The instant that report is of."""
 
 
 def fetch(
@@ -57,7 +67,7 @@ def fetch(
     Endpoints that others need are fetched and returned with them. Raises `BadInput` only for a missing secret;
     what a vendor does wrong is told in each `Extraction.error`.
     """
-    wanted = _with_needs(vendor, endpoints)
+    wanted = [e.configure(e, connection) if e.configure else e for e in _with_needs(vendor, endpoints)]
     return asyncio.run(_fetch(connection, vendor, wanted, at, tokens, rate_dir, progress, transport))
 
 
@@ -86,7 +96,13 @@ async def _fetch(
             tenants = await _tenants(http, connection, vendor)
         except ExtractError as failure:
             error = _named(connection, f"the tenants could not be listed. {failure}")
-            return [Extraction(connection.id, vendor.name, e.name, "", "", at, None, error) for e in wanted]
+            kind, skew = type(failure).__name__, http.clock_skew_seconds
+            return [
+                Extraction(
+                    connection.id, vendor.name, e.name, "", "", at, None, error, kind=kind, clock_skew_seconds=skew
+                )
+                for e in wanted
+            ]  # fmt: skip
 
         async def read(tenant: Tenant) -> list[Extraction]:
             found = await _read_tenant(http, connection, vendor, wanted, tenant, at)
@@ -116,7 +132,7 @@ async def _read_tenant(
     fetched: dict[str, Rows] = {}
     results = []
     for endpoint in wanted:
-        before, error, rows = http.request_counts[tenant.id], "", None
+        before, error, kind, rows = http.request_counts[tenant.id], "", "", None
         missing = [name for name in endpoint.needs if name not in fetched]
         try:
             if missing:
@@ -124,11 +140,14 @@ async def _read_tenant(
             rows = await read_endpoint(http, endpoint, tenant.id, fetched)
             fetched[endpoint.name] = rows
         except ExtractError as failure:
-            error = _named(connection, str(failure))
+            error, kind = _named(connection, str(failure)), type(failure).__name__
         count = http.request_counts[tenant.id] - before
         results.append(
-            Extraction(connection.id, vendor.name, endpoint.name, tenant.id, tenant.name, at, rows, error, count)
-        )
+            Extraction(
+                connection.id, vendor.name, endpoint.name, tenant.id, tenant.name, at, rows, error, count,
+                kind=kind, clock_skew_seconds=http.clock_skew_seconds,
+            )
+        )  # fmt: skip
     return results
 
 
@@ -164,7 +183,13 @@ async def _walk(http: Http, endpoint: Endpoint, tenant_id: str, fetched: dict[st
             call = _next(walk, page)
     if declared is not None and declared != len(rows):
         raise Incomplete(f"{endpoint.name}: the vendor declared {declared} records and sent {len(rows)}.")
-    return rows
+    if endpoint.enrich is None:
+        return rows
+    with _reading(endpoint.name):
+        enriched = endpoint.enrich(rows, fetched)
+    if len(enriched) != len(rows):
+        raise Incomplete(f"{endpoint.name}: {len(rows)} records were read and {len(enriched)} left once completed.")
+    return enriched
 
 
 def _next(walk: Walk, page: Page) -> Call | None:

@@ -8,9 +8,12 @@ import asyncio
 import json
 import logging
 import re
+import socket
+import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,8 +23,9 @@ import tenacity
 
 from morton_pipeline.book import PRIVATE, Connection, make_folder
 from morton_pipeline.clock import wall
+from morton_pipeline.errors import BadInput
 from morton_pipeline.extract import errors
-from morton_pipeline.extract.auth import Credentials, TokenStore
+from morton_pipeline.extract.auth import Credentials, ReadsAnswers, TokenStore
 from morton_pipeline.extract.pages import Call, dig
 from morton_pipeline.extract.vendor import Rate, Vendor
 
@@ -55,6 +59,17 @@ class Http:
         self._backoff = float(connection.settings.get("backoff_seconds", 1))
         self.request_counts: Counter[str] = Counter()
         """How often each tenant's vendor was asked, repetitions included."""
+        self.clock_skew_seconds: float | None = None
+        """How far the vendor's clock is ahead of ours. The smallest answer counts: one may come from a cache, and a
+        wrong clock is wrong in all of them."""
+        client.event_hooks = {"response": [self._compare_clocks]}
+
+    async def _compare_clocks(self, response: httpx.Response) -> None:
+        said = errors.http_date(response.headers.get("date"))
+        if said is not None:
+            skew = _skew(said, response.headers.get("age"))
+            if self.clock_skew_seconds is None or abs(skew) < abs(self.clock_skew_seconds):
+                self.clock_skew_seconds = skew
 
     async def send(self, call: Call, tenant_id: str = "") -> tuple[Any, Mapping[str, str]]:
         """Send a call, trying transient failures again; return the parsed body and the headers.
@@ -79,8 +94,9 @@ class Http:
         return float(tenacity.wait_random_exponential(multiplier=self._backoff, max=60)(state))
 
     async def _once(self, call: Call, tenant_id: str) -> tuple[Any, Mapping[str, str]]:
+        params = {word: tenant_id if value == "{tenant}" else value for word, value in call.params.items()}
         request = self._client.build_request(
-            call.method, self._url(call), params=dict(call.params) or None, json=call.json, headers=dict(call.headers)
+            call.method, self._url(call), params=params or None, json=call.json, headers=dict(call.headers)
         )
         if call.wait_seconds:
             await asyncio.sleep(call.wait_seconds)
@@ -100,17 +116,30 @@ class Http:
             ) from None
         except (httpx.TransportError, httpx.DecodingError) as failure:
             said = self.redact(str(failure)) or type(failure).__name__
-            raise errors.Unreachable(f"{where}: the connection failed ({said}).") from None
+            hint = _hint(failure, failure.request.url.host, takes_ca_file="ca_file" in self._vendor.optional_settings)
+            raise errors.Unreachable(f"{where}: the connection failed ({said}).{hint}") from None
         except errors.ExtractError as failure:
             raise self._named(failure, where) from None
-        if response.status_code >= 400:
+        status = _status(response, content)
+        if status >= 400 and status not in call.accepts:
             raise self._failure(response, content, where)
-        if response.status_code not in (200, 201):
+        if response.status_code == 202 and 202 not in call.accepts:
+            raise errors.UnexpectedAnswer(
+                f"{where} answered 202: the vendor prepares the answer in the background, where Morton does not fetch "
+                "it. Nothing is known until the next scheduled run asks again; if this lasts, the server is overloaded."
+            )
+        if response.status_code not in (200, 201, *call.accepts):
             raise errors.UnexpectedAnswer(
                 f"{where} answered {response.status_code}, which carries no data of this API. "
                 "A proxy or a login page may stand in between; check the address of the connection."
             )
-        return _parse(content, where), response.headers
+        body, auth = _parse(content, where), self._auth(tenant_id)
+        if isinstance(auth, ReadsAnswers):
+            try:
+                auth.read_answer(body)
+            except errors.ExtractError as failure:
+                raise self._named(failure, where) from None
+        return body, response.headers
 
     def _named(self, failure: errors.ExtractError, where: str) -> errors.ExtractError:
         text = self.redact(str(failure))[:SAID]
@@ -125,14 +154,16 @@ class Http:
     def _url(self, call: Call) -> httpx.URL:
         """Resolve a path below the base URL; `{realm_id}` is a setting of the connection.
 
-        What comes out must be on the connection's own host, however the link was written: credentials go with it.
+        What comes out must be on the host the call is for, however the link was written: credentials go with it.
         """
-        text = call.path
+        home, text = self._connection.base_url, call.path
+        if call.host:
+            home = str(self._connection.settings.get(call.host) or self._vendor.hosts[call.host])
         if "://" not in text:
             for word, value in self._connection.settings.items():
                 text = text.replace(f"{{{word}}}", str(value))
-            text = self._connection.base_url + text
-        base = httpx.URL(self._connection.base_url)
+            text = home + text
+        base = httpx.URL(home)
         try:
             url = httpx.URL(text)
         except httpx.InvalidURL:
@@ -146,6 +177,7 @@ class Http:
 
     def _auth(self, tenant_id: str) -> httpx.Auth:
         if tenant_id not in self._auths:
+            listed = () if isinstance(self._connection.tenants, str) else self._connection.tenants
             self._auths[tenant_id] = self._vendor.auth(
                 Credentials(
                     connection_id=self._connection.id,
@@ -153,6 +185,8 @@ class Http:
                     base_url=self._connection.base_url,
                     auth_url=self._connection.auth_url,
                     tenant_id=tenant_id,
+                    admin=next((tenant.admin for tenant in listed if tenant.id == tenant_id), ""),
+                    settings=self._connection.settings,
                     tokens=self._tokens,
                     learned=self._learned,
                 )
@@ -172,14 +206,14 @@ class Http:
         return b"".join(chunks)
 
     def _failure(self, response: httpx.Response, content: bytes, where: str) -> errors.ExtractError:
-        status, said = response.status_code, self.redact(_said(content))[:SAID]
+        status, said = _status(response, content), self.redact(_said(content))[:SAID]
         text = f"{where} answered {status}{f': {said}' if said else ''}."
         if status == 401:
             return errors.CredentialsRefused(f"{text} Check {' and '.join(self._connection.secrets.values())}.")
         if status == 403:
             return errors.PermissionMissing(
                 f"{text} The credentials work but lack a permission to read this; "
-                "see the README's table of permissions."
+                f"see «Permissions» in docs/vendors/{self._vendor.name}.md."
             )
         if status == 404:
             return errors.NotFound(text)
@@ -195,6 +229,40 @@ class Http:
     def redact(self, text: str) -> str:
         """Blank out every secret and token this connection has used."""
         return redact(text, {*self._secrets.values(), *self._learned})
+
+
+def _status(response: httpx.Response, content: bytes) -> int:
+    """Return how a request was answered; Google says with a 403 what others say with a 429."""
+    is_over = response.status_code == 403 and re.search(rb'"(rateLimit|userRateLimit|quota)Exceeded"', content)
+    return 429 if is_over else response.status_code
+
+
+def _skew(said: datetime, age: str | None) -> float:
+    """How far a vendor's clock is ahead of ours; an answer out of a cache says how old it is."""
+    return (said - wall()).total_seconds() + (int(age) if age and age.strip().isdecimal() else 0)
+
+
+def _hint(failure: BaseException, host: str, *, takes_ca_file: bool) -> str:
+    """Say what to look at, where the failure's own causes tell a wrong name and a wrong certificate apart."""
+    causes: list[BaseException] = []
+    cause: BaseException | None = failure
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(c, socket.gaierror) for c in causes):
+        return f" No address is known for {host}: check the host in connections.yaml, and this machine's DNS."
+    if any(isinstance(c, ssl.SSLCertVerificationError) for c in causes):
+        if takes_ca_file:
+            return (
+                f" The certificate {host} shows is not trusted here. If it is the server's own, save it, or that of "
+                "the authority that signed it, as a PEM file and name the file in `ca_file:` of the connection; the "
+                "host in connections.yaml must be one the certificate names."
+            )
+        return (
+            f" The certificate {host} shows is not trusted here: check the host in connections.yaml, this machine's "
+            "clock, and whether a proxy that opens traffic needs its certificate installed."
+        )
+    return ""
 
 
 def _is_worth_waiting(failure: BaseException) -> bool:
@@ -239,6 +307,9 @@ def _said(content: bytes) -> str:
         found = dig(body, path)
         if isinstance(found, str):
             return found.rstrip(".")
+    several = dig(body, "errors")
+    if isinstance(several, list):
+        return "; ".join(str(said).rstrip(".") for e in several if (said := dig(e, "message") or dig(e, "detail")))
     faults = dig(body, "Fault.Error")
     if isinstance(faults, list):
         return "; ".join(f"{dig(e, 'Message')} ({dig(e, 'code')})" for e in faults)
@@ -286,9 +357,32 @@ async def open_http(
             headers={"Accept": "application/json", "User-Agent": "morton-pipeline"},
             limits=httpx.Limits(max_connections=20),
             follow_redirects=False,
+            verify=_trusted(connection),
             transport=transport,
         ) as client:
             yield Http(client, connection, vendor, tokens, acquire)
+
+
+def _trusted(connection: Connection) -> ssl.SSLContext | bool:
+    """Whose certificates are believed: the usual authorities', or only what the connection's `ca_file` holds.
+
+    There is no way to believe any: a server nobody vouches for could be anybody's, and the secrets go to it.
+    """
+    name = connection.settings.get("ca_file")
+    if not name:
+        return True
+    path = Path(str(name)).expanduser()
+    try:
+        context = ssl.create_default_context(cafile=path)
+    except OSError as problem:
+        said = "holds no certificate in PEM" if isinstance(problem, ssl.SSLError) else "cannot be read"
+        raise BadInput(
+            f"Connection {connection.id}: the ca_file {path} {said}. Save the server's certificate, or that of the "
+            "authority that signed it, as a PEM file (-----BEGIN CERTIFICATE-----) and write its whole path."
+        ) from None
+    # What the operator named is believed itself, whoever signed it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
 class _Limiting:

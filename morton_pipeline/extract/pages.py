@@ -20,7 +20,10 @@ Json = Any
 
 @dataclass(frozen=True)
 class Call:
-    """One request, before authentication: a path below the connection's base URL, or a whole next-page link."""
+    """One request, before authentication: a path below the connection's base URL, or a whole next-page link.
+
+    A parameter whose value is `{tenant}` is sent as the tenant's id.
+    """
 
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
@@ -31,6 +34,10 @@ class Call:
     """A pause the vendor asked for before this call."""
     note: Json = None
     """What the walk wants to remember with this call; never sent."""
+    host: str = ""
+    """The setting that holds its host, where it is not the connection's base URL (`Vendor.hosts`)."""
+    accepts: tuple[int, ...] = ()
+    """Refusals that are answers too, e.g. 404 for a thing that is no longer listed; the body is then the error."""
 
     def with_params(self, **params: str | int) -> "Call":
         """Return the same call with parameters added or replaced."""
@@ -67,16 +74,31 @@ def single_page(call: Call) -> Walk:
     yield call
 
 
-def by_page_number(param: str, *, first: int, last_page: str | None = None, size: tuple[str, int]) -> Flow:
-    """Pages are numbered from `first`; the walk ends at the declared `last_page` count, else at an empty page."""
+def by_page_number(
+    param: str,
+    *,
+    first: int,
+    last_page: str | None = None,
+    size: tuple[str, int],
+    counted: tuple[str, str] | None = None,
+) -> Flow:
+    """Pages are numbered from `first`; the walk ends at the declared `last_page` count, else at an empty page.
+
+    `counted` says where a page holds its list and where the number of all records, for a walk over several lists, of
+    which each must be whole by itself.
+    """
 
     def flow(call: Call) -> Walk:
         number = first
         call = call.with_params(**{size[0]: size[1]})
         page = yield call.with_params(**{param: number})
+        seen = len(dig(page.body, counted[0])) if counted else 0
         while page.rows if last_page is None else number - first + 1 < int(dig(page.body, last_page) or 0):
             number += 1
             page = yield call.with_params(**{param: number})
+            seen += len(dig(page.body, counted[0])) if counted else 0
+        if counted and seen != int(dig(page.body, counted[1])):
+            raise Incomplete(f"{call.path} declared {dig(page.body, counted[1])} records and sent {seen}.")
 
     return flow
 

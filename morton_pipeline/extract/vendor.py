@@ -5,19 +5,27 @@ Belongs here: the vocabulary of declarations. Does not: I/O, Dagster, or any one
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from morton_pipeline.extract.auth import AuthFactory
 from morton_pipeline.extract.pages import Call, Flow, Page, Walk, dig, single_page
 from morton_pipeline.extract.records import Record
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from morton_pipeline.book import Connection
+    from morton_pipeline.extract.reports import Folder
 
 Json = Any
 Rows = list[dict[str, Json]]
 Fetched = Mapping[str, Rows]
 """The records of the endpoints already fetched in the same scope, by endpoint name."""
+
+UNITS = ("user", "licence", "device", "agent", "mailbox", "gigabyte", "hour", "other")
+"""What one of a service can be."""
+CATEGORIES = ("rmm", "identity", "security", "backup", "distributor", "time", "other")
+"""What a service, and the tool that counts it, can be about."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,20 @@ class Rule:
     name: str
     reason: str
     """One sentence a finance colleague understands."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A service an MSP commonly sells by these records: what `morton init` and `mappings suggest` begin with."""
+
+    endpoint: str
+    field: str
+    pattern: str
+    """A glob, without regard to case."""
+    service_id: str
+    service_name: str
+    unit: str
+    """user, licence, device, agent, mailbox, gigabyte, hour or other."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +76,16 @@ class Endpoint:
     """A walk that depends on what was fetched before, in place of `path` and `pages`."""
     derive: Callable[[Fetched], Rows] | None = None
     """Records computed from what was fetched before, without a request of their own."""
+    enrich: Callable[[Rows, Fetched], Rows] | None = None
+    """Adds to each record of a complete walk what another list of the scope knows about it; drops and adds none."""
+    configure: "Callable[[Endpoint, Connection], Endpoint] | None" = None
+    """The endpoint as the settings of a connection make it."""
     cron: str | None = None
     """How often it is read, where that differs from the vendor's cadence."""
+    counts: Literal["", "deployed", "assigned", "purchased"] = ""
+    """What its records are a number of: things in use, licences people hold, or what was bought; empty: not counted."""
+    is_primary: bool = True
+    """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
     rules: Sequence[Rule] = ()
 
     def start(self, fetched: Fetched) -> Walk:
@@ -104,12 +134,26 @@ class Vendor:
     settings: Sequence[str] = ()
     """Required keys of a connection beside the common ones."""
     optional_settings: Sequence[str] = ()
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """Further hosts of its API, each by the setting that may replace it; credentials go to these and to no other."""
     rate: Rate | None = None
     concurrency: int = 4
     """How many tenants are read at once."""
     tenants: "Callable[[Connection], Endpoint] | None" = None
     """For vendors with one tenant per client: the endpoint that lists them for `tenants: auto`."""
     is_per_tenant: bool = False
+    tenants_key: str = "tenants"
+    """The word under which connections.yaml lists its tenants."""
+    acts_as_admin: bool = False
+    """Whether each listed tenant names the `admin` in whose name it is read."""
+    is_declared: bool = False
+    """Whether its connections declare in connections.yaml what is read; each is then a tool of its own."""
+    folder: "Folder | None" = None
+    """The folder whose reports are read, in place of an API."""
+    max_age: "timedelta | None" = None
+    """How old its records may grow, where that does not follow from how often it is looked at."""
+    proposals: Sequence[Proposal] = ()
+    """The services its records commonly stand for."""
     owner: str = "team:data"
 
     def endpoint(self, name: str) -> Endpoint:

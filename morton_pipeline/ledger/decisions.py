@@ -346,6 +346,10 @@ def _undone(con: sa.Connection, history: Sequence[dict[str, Any]]) -> str:
 
 def _excluded(row: MartRow, wanted: Sequence[str], evidence: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any]]:
     """Name the records to exclude: those asked for, else every one added since the last agreed set."""
+    if row["kind"] == "below_cost":
+        raise _Refused(
+            "its records are bought and in use, and it is the price that is wrong: raise it, or write it off."
+        )
     if not row.get("client_id"):
         raise _Refused("it belongs to no client yet: map the company in company_mappings.csv first.")
     known = {str(e["record_id"]): e for e in evidence}

@@ -14,7 +14,8 @@ Row = dict[str, Any]
 
 STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed", "void")
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
-         "invoice_mismatch")  # fmt: skip
+         "invoice_mismatch", "below_cost")  # fmt: skip
+FINDINGS = ("waste", "risk", "below_cost")
 
 _ROWS = """
     with open_periods as (
@@ -37,8 +38,12 @@ _ROWS = """
         select
             d.*,
             coalesce(o.open_month, (select max(period_month) from marts.discrepancies)) as open_month,
-            a.allowed_age_minutes
+            case
+                when d.kind = 'below_cost' then m.fresh_until_at
+                else d.source_as_of_at + to_minutes(a.allowed_age_minutes)
+            end as fresh_until_at
         from marts.discrepancies as d
+        left join marts.margins as m on m.client_id = d.client_id and m.service_id = d.service_id
         left join open_periods as o on o.client_id = d.client_id
         left join counted as c on c.client_id = d.client_id and c.service_id = d.service_id
         left join ages as a
@@ -46,10 +51,10 @@ _ROWS = """
     ),
     d as (
         select
-            * exclude (open_month, allowed_age_minutes) replace (
+            * exclude (open_month, fresh_until_at) replace (
                 case
                     when source_state in ('known', 'zero') and period_month = open_month
-                        and source_as_of_at + to_minutes(allowed_age_minutes) < ? then 'stale'
+                        and fresh_until_at < ? then 'stale'
                     else source_state
                 end as source_state
             ),
@@ -59,6 +64,23 @@ _ROWS = """
     select * exclude (open_month) from d
 """
 """A mart does not know that it has grown old: what was fresh when it was built is judged again when it is read."""
+
+_MARGINS = """
+    select * exclude (is_old) replace (
+        case when is_old then 'stale' else source_state end as source_state,
+        case when is_old then '' else finding end as finding,
+        case when not is_old then waste_quantity end as waste_quantity,
+        case when not is_old then waste_amount end as waste_amount,
+        case when not is_old then risk_quantity end as risk_quantity
+    )
+    from (select *, source_state = 'known' and fresh_until_at < ? as is_old from marts.margins)
+"""
+_GAPS = """
+    select * replace (
+        case when source_state = 'known' and fresh_until_at < ? then 'stale' else source_state end as source_state
+    )
+    from marts.coverage_gaps
+"""
 
 _WAITING = "status in ('open', 'void', 'approved', 'snoozed')"
 
@@ -98,6 +120,28 @@ def discrepancies(
         if period and period != "all":
             _refuse_unknown_period(con, month(period))
         return _rows(con, _ROWS + " where " + " and ".join(conditions) + order, [_naive(at), *values])
+
+
+def margins(book: Book, *, at: datetime, client: str | None = None, finding: str | None = None) -> list[Row]:
+    """Return what every service brings and costs as it stands at an instant: findings first, worst margin on top."""
+    order = " order by finding = '', margin_amount nulls last, client_name, service_name"
+    listed = f"select * from ({_MARGINS}) where (? is null or list_contains(string_split(finding, ', '), ?))"
+    return _of_client(book, listed, [_naive(at), finding, finding], client, order)
+
+
+def gaps(book: Book, *, at: datetime, client: str | None = None) -> list[Row]:
+    """Return the machines that are missing from a tool they are expected in, or might be."""
+    order = " order by client_name, gap, device_name, record_id"
+    return _of_client(book, f"select * from ({_GAPS}) where true", [_naive(at)], client, order)
+
+
+def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
+    with connect_published(book) as con:
+        if not client:
+            return _rows(con, sql + order, values)
+        _refuse_unknown(con, "client", client, "marts.margins")
+        named = " and (lower(client_id) = lower(?) or lower(client_name) = lower(?))"
+        return _rows(con, sql + named + order, [*values, client, client])
 
 
 def _naive(at: datetime) -> datetime:
@@ -164,9 +208,9 @@ def _rows(con: Any, sql: str, values: Sequence[Any]) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _refuse_unknown(con: Any, column: str, value: str) -> None:
+def _refuse_unknown(con: Any, column: str, value: str, table: str = "marts.discrepancies") -> None:
     sql = (
-        f"select distinct {column}_id, {column}_name from marts.discrepancies "
+        f"select distinct {column}_id, {column}_name from {table} "
         f"where {column}_id is not null or {column}_name is not null"
     )
     known = con.execute(sql).fetchall()

@@ -45,7 +45,7 @@ def number(name: str, value: Decimal, currency: str) -> str:
     trimmed = value.normalize()
     exponent = trimmed.as_tuple().exponent
     places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    if name.endswith(("_amount", "_price")):
+    if name.endswith(("_amount", "_price", "_cost")):
         places = max(places, digits(currency))
     return f"{value:.{places}f}"
 
@@ -90,7 +90,7 @@ def write_workbook(rows: Sequence[Row], columns: Sequence[str], path: Path, titl
             if isinstance(value, str):
                 cell.data_type = "s"
             elif isinstance(value, Decimal):
-                cell.number_format = "#,##0.00" if name.endswith(("_amount", "_price")) else "#,##0.####"
+                cell.number_format = "#,##0.00" if name.endswith(("_amount", "_price", "_cost")) else "#,##0.####"
     sheet.freeze_panes = "A2"
     if rows:
         sheet.auto_filter.ref = sheet.dimensions

@@ -41,6 +41,9 @@ def totals(rows: Sequence[Row], root: Path) -> str:
     for row in rows:
         if row["variance_amount"] is None or row["status"] not in ("open", "void", "approved"):
             continue
+        if row["kind"] == "below_cost":
+            # A price below the cost is no billing that was forgotten.
+            continue
         side = too_little if row["variance_amount"] > 0 else too_much
         side[row["currency"]] += abs(row["variance_amount"])
     waiting = [row for row in rows if row["status"] in ("open", "void")]

@@ -17,12 +17,20 @@ _HEADINGS = {
     "invoiced_quantity": "invoiced",
     "variance_quantity": "variance",
     "variance_amount": "amount",
+    "purchased_quantity": "bought",
+    "assigned_quantity": "assigned",
+    "waste_quantity": "unused",
+    "waste_amount": "unused cost",
+    "margin_amount": "margin",
+    "device_name": "machine",
+    "device_class": "class",
+    "since_on": "since",
     "source_state": "source",
     "accumulated_amount": "accumulated",
     "period_month": "month",
     "total_amount": "total",
 }
-_WHOLE = ("discrepancy_id", "reference", "status", "began_on", "extraction_id")
+_WHOLE = ("discrepancy_id", "reference", "status", "began_on", "extraction_id", "mapping", "since_on", "gap")
 """Columns that are of no use when they break into two lines."""
 
 

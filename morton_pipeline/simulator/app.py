@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import ModuleType
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,14 +17,41 @@ from starlette.types import Scope
 
 from morton_pipeline.clock import parse
 from morton_pipeline.errors import BadInput
+from morton_pipeline.simulator import (
+    acronis,
+    cove,
+    datto_bcdr,
+    datto_rmm,
+    google_workspace,
+    huntress,
+    microsoft,
+    ninjaone,
+    pax8,
+    quickbooks,
+    sentinelone,
+    vaultdesk,
+    veeam_spc,
+)
 from morton_pipeline.simulator import faults as broken
-from morton_pipeline.simulator import huntress, microsoft, ninjaone, quickbooks
 from morton_pipeline.simulator.clock import SimulatedClock
 from morton_pipeline.simulator.desk import answer
 from morton_pipeline.simulator.faults import Faults, Gate
 from morton_pipeline.simulator.quickbooks import Company
 from morton_pipeline.simulator.recurring import RecurringInvoices
 from morton_pipeline.simulator.world import World
+
+STAND_INS: Mapping[str, ModuleType] = {
+    "datto_rmm": datto_rmm,
+    "sentinelone": sentinelone,
+    "google_workspace": google_workspace,
+    "datto_bcdr": datto_bcdr,
+    "acronis": acronis,
+    "cove": cove,
+    "veeam_spc": veeam_spc,
+    "pax8": pax8,
+    "rest": vaultdesk,
+}
+"""The stand-ins of the further tools, by vendor; a tool that only sends reports has none."""
 
 ALIASES = {"m365": "microsoft365", "quickbooks": "quickbooks_online"}
 """Connection ids of the demo book that differ from the vendor's name."""
@@ -100,6 +128,11 @@ def simulate(
             is_token_path=lambda path: path.endswith("/tokens/bearer"),
         ),
     }
+    for name, tool in world.tools.items():
+        if tool.vendor in STAND_INS:
+            module = STAND_INS[tool.vendor]
+            stand_in = module.create_app(tool, clock, token_seconds=token_seconds)
+            gates[name] = Gate(stand_in, switches, name, module.error, is_token_path=module.is_token_path)
     control = _control(clock, switches, gates)
     app = Starlette(routes=[*control, *(Mount(f"/{name}", app=gate) for name, gate in gates.items())])
     return Simulation(world, clock, switches, directory, recurring.company, gates, app)

@@ -11,9 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from morton_pipeline.book import Book, open_book
+from morton_pipeline.book import Book, Connection, open_book
 from morton_pipeline.errors import BadInput
+
+if TYPE_CHECKING:
+    from morton_pipeline.simulator.world import World
 
 SEED = 7
 AT = timedelta(hours=4, minutes=30)
@@ -50,7 +54,9 @@ def run(root: Path, *, days: int, say: Say) -> Book:
         for day in range(days):
             at = world.starts_at + timedelta(days=day) + AT
             _set_clock(base_url, at)
-            loaded = refresh(book, book.connections, at=at, owner="demo")
+            os.environ["MORTON_NOW"] = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+            _send_reports(world, root, at)
+            loaded = refresh(book, [c for c in book.connections if _is_due(c, at)], at=at, owner="demo")
             for held in [x for x in loaded if x.status == "suspect"]:
                 accept(book, held.extraction_id, "the demo's operator", at)
                 whose = held.tenant_name or held.tenant_id
@@ -90,6 +96,22 @@ def _set_clock(base_url: str, at: datetime) -> None:
     import httpx
 
     httpx.post(f"{base_url}/simulator/clock", json={"now": at.isoformat()}, timeout=30).raise_for_status()
+
+
+def _is_due(connection: Connection, at: datetime) -> bool:
+    """Whether a connection's own schedule fires at an instant."""
+    from cronsim import CronSim
+
+    return next(CronSim(connection.schedule or "30 4 * * *", at - timedelta(minutes=1))) == at
+
+
+def _send_reports(world: "World", root: Path, at: datetime) -> None:
+    """Put the reports of a day into the book's inbox: some tools answer no requests and send a file instead."""
+    from morton_pipeline.simulator import mailshield
+
+    for tool in world.tools.values():
+        if tool.vendor == "files" and tool.told_at(world.starts_at, at) == at:
+            mailshield.write_report(tool, at, root / "inbox" / tool.connection_id)
 
 
 def _stop_clock(root: Path, at: datetime) -> None:

@@ -5,8 +5,9 @@ how a vendor writes them down (the API modules).
 """
 
 from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Generic, TypeVar
 
@@ -92,6 +93,8 @@ class Device:
     """When it last reported, if it no longer does."""
     is_offline: bool = False
     tags: tuple[str, ...] = ()
+    serial: str | None = None
+    mac: str | None = None
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,54 @@ class Incident:
 
 
 @dataclass(frozen=True)
+class Company:
+    """A customer as one of the further tools knows it."""
+
+    id: str
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else that tool says of it; the stand-in's module names the words."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One thing a further tool lists: a machine, a seat, a subscription, a month's usage."""
+
+    id: str
+    company_id: str
+    name: str
+    kind: str
+    """What class of thing it is, in the tool's own word: what a service mapping looks at."""
+    quantity: Decimal = Decimal(1)
+    is_counted: bool = True
+    """Whether it is something to bill: planted here, so that the vendor's rules can be held against it."""
+    serial: str | None = None
+    mac: str | None = None
+    silent_since: datetime | None = None
+    """When it last reported, if it no longer does."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else that tool says of it; the stand-in's module names the words."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One connection beside the first four: what its vendor lists through it, over time."""
+
+    connection_id: str
+    vendor: str
+    companies: Sequence[Life[Company]]
+    items: Sequence[Life[Item]]
+    services: Mapping[str, str]
+    """The service each kind is sold as, said once more without patterns; a kind that is absent is sold as none."""
+    every_days: int = 1
+    """How many days pass between two readings of it, or between two reports it sends."""
+
+    def told_at(self, began_at: datetime, at: datetime) -> datetime:
+        """Return the instant whose state is known at another: that of the last reading or report."""
+        return at - timedelta(days=(at - began_at).days % self.every_days)
+
+
+@dataclass(frozen=True)
 class Client:
     """A customer as the MSP bills it."""
 
@@ -229,6 +280,8 @@ class Contract:
     included_quantity: int | None = None
     tolerance_quantity: int = 0
     note: str = ""
+    count_vendor: str = ""
+    """Who counts it here, where that is not the service's own counter."""
 
     def holds_on(self, day: date) -> bool:
         """Whether it is in force on a day."""

@@ -44,18 +44,18 @@ class _Listing:
 
 
 class SlidingLimit:
-    """At most so many requests in any minute of real time."""
+    """At most so many requests in any minute of real time, or in any other window."""
 
-    def __init__(self, per_minute: int) -> None:
-        self._per_minute = per_minute
+    def __init__(self, requests: int, seconds: float = 60) -> None:
+        self._requests, self._seconds = requests, seconds
         self._seen: deque[float] = deque()
 
     def admits(self) -> bool:
         """Count a request, unless there were too many; a refused one is not counted."""
         now = time.monotonic()
-        while self._seen and self._seen[0] <= now - 60:
+        while self._seen and self._seen[0] <= now - self._seconds:
             self._seen.popleft()
-        if len(self._seen) >= self._per_minute:
+        if len(self._seen) >= self._requests:
             return False
         self._seen.append(now)
         return True

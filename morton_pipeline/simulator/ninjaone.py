@@ -66,9 +66,8 @@ def create_app(
         owner = request.path_params.get("id")
         now = clock.now()
         alive = ((life, device) for life in world.devices if (device := life.at(now)) is not None)
-        found = [
-            device_json(life, device, now) for life, device in alive if owner is None or device.organization_id == owner
-        ]
+        write = detailed_json if request.url.path.endswith("-detailed") else device_json
+        found = [write(life, device, now) for life, device in alive if owner is None or device.organization_id == owner]
         return _page(request, found)
 
     return Starlette(
@@ -76,6 +75,7 @@ def create_app(
             Route("/ws/oauth/token", token, methods=["POST"]),
             Route("/v2/organizations", organizations),
             Route("/v2/devices", devices),
+            Route("/v2/devices-detailed", devices),
             Route("/v2/organization/{id:int}/devices", devices),
         ],
         exception_handlers={404: _not_found},
@@ -148,6 +148,22 @@ def device_json(life: Life[Device], device: Device, now: datetime) -> dict[str, 
         "tags": list(device.tags),
     }
     return {name: value for name, value in body.items() if value is not None}
+
+
+def detailed_json(life: Life[Device], device: Device, now: datetime) -> dict[str, Any]:
+    """Write a device with its hardware; one without an agent of its own has none to report."""
+    body = device_json(life, device, now)
+    if device.mac is not None:
+        body["macAddresses"] = [device.mac.replace(":", "-").upper()]
+    if device.serial is not None:
+        body["system"] = {"name": device.system_name, **serials(device)}
+    return body
+
+
+def serials(device: Device) -> dict[str, Any]:
+    """Some boards carry a placeholder where the maker's serial number should be; the BIOS then has the real one."""
+    shown = "Default string" if device.id % 9 == 0 else device.serial
+    return {"serialNumber": shown, "biosSerialNumber": device.serial}
 
 
 def _last_contact(device: Device, now: datetime) -> float:

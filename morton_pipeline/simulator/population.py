@@ -3,6 +3,7 @@
 Belongs here: making devices, users, agents and contracts. Does not: which of them go wrong, and when (`stories`).
 """
 
+import hashlib
 import random
 import uuid
 from collections import defaultdict
@@ -271,11 +272,13 @@ class Builder:
         prefix = {"RMM-SRV": "SRV", "RMM-WKS": "WS"}.get(SERVICE_OF.get(node_class, ""), "NET")
         system = name or ("Mac.lan" if node_class == "MAC" and made % 2 else f"{prefix}-{made}")
         owner = organization_id if organization_id is not None else self.organization_of[client_id]
+        uid = self.uuid()
+        serial, mac = _hardware(uid) if node_class in SERVICE_OF else (None, None)
         life = Life(
             at,
             Device(
                 id=made,
-                uid=self.uuid(),
+                uid=uid,
                 organization_id=owner,
                 node_class=node_class,
                 system_name=system,
@@ -286,20 +289,26 @@ class Builder:
                 role_policy_id=policy,
                 policy_id=91 if made % 17 == 0 else None,
                 is_offline=made % 6 == 0,
-                **fields,
+                **{"serial": serial, "mac": mac, **fields},
             ),
         )
         self.devices.append(life)
         if node_class in SERVICE_OF and life.first.approval_status == "APPROVED":
             self.machines[client_id, SERVICE_OF[node_class]].append(life)
         if has_agent:
-            self.agent_of[made] = self.agent(client_id, at, system, node_class)
+            self.agent_of[made] = self.agent(client_id, at, system, node_class, machine=life.first)
         return life
 
     def agent(
-        self, client_id: str, at: datetime, hostname: str, node_class: str = "WINDOWS_WORKSTATION"
+        self,
+        client_id: str,
+        at: datetime,
+        hostname: str,
+        node_class: str = "WINDOWS_WORKSTATION",
+        *,
+        machine: Device | None = None,
     ) -> Life[Agent]:
-        """Install an agent on a machine."""
+        """Install an agent on a machine: one the RMM knows, whose hardware it then reports, or another."""
         made = self.number("agent")
         platform, os = {
             "MAC": ("darwin", "macOS 15.6"),
@@ -310,6 +319,8 @@ class Builder:
         mac = "02:" + ":".join(f"{self.rng.getrandbits(8):02x}" for _ in range(5))
         address = f"10.{made % 200}.{self.rng.randint(0, 30)}.{self.rng.randint(2, 250)}"
         serial = f"{self.rng.getrandbits(40):010X}"
+        if machine is not None:
+            serial, mac = machine.serial or serial, machine.mac or mac
         life = Life(at, Agent(made, self.huntress_of[client_id], hostname, platform, os, serial, mac, address))
         self.agents.append(life)
         return life
@@ -486,6 +497,12 @@ class Builder:
         for at, fields in self.sku_states[tenant.first.id, part]:
             life.change(at, **fields)
         self.skus.append(life)
+
+
+def _hardware(uid: str) -> tuple[str, str]:
+    """Return the serial number and the network address of a machine, made from its identifier and not by chance."""
+    made = hashlib.sha256(uid.encode()).hexdigest()
+    return made[:10].upper(), ":".join(("3c", *(made[n : n + 2] for n in range(10, 20, 2))))
 
 
 def _held(part: str, members: list[Life[User]], at: datetime) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from morton_pipeline.simulator import google_workspace, stack_connections
 from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID
 from morton_pipeline.simulator.entities import Agreements
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, QUICKBOOKS
@@ -146,6 +147,7 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
                     "refresh_token": "QUICKBOOKS_REFRESH_TOKEN",
                 },
             },
+            *stack_connections.connections(world, base_url, patience),
         ],
         "accounting": QUICKBOOKS,
         "limits": {
@@ -159,7 +161,8 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
     (root / "connections.yaml").write_text(
         f"# A demo book: every address is a stand-in on this machine.\n{text}", "utf-8"
     )
-    environment = "".join(f"{name}={value}\n" for name, value in ACCEPTED.items())
+    secrets = {**ACCEPTED, "GOOGLE_SERVICE_ACCOUNT": google_workspace.demo_service_account()}
+    environment = "".join(f"{name}={value}\n" for name, value in secrets.items())
     (root / ".env").write_text(f"# Credentials of the stand-ins; they open nothing else.\n{environment}", "utf-8")
 
 
@@ -197,7 +200,7 @@ def seed_rows(agreements: Agreements) -> dict[str, Iterable[Sequence[Any]]]:
                 c.minimum_quantity,
                 c.included_quantity,
                 "period_end",
-                None,
+                c.count_vendor,
                 c.tolerance_quantity,
                 c.effective_from,
                 c.effective_to,

@@ -18,12 +18,14 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from morton_pipeline.simulator.entities import Agreements, CompanyMapping, Contract, Exclusion
+from morton_pipeline.simulator.entities import Agreements, CompanyMapping, Contract, Exclusion, Tool
 from morton_pipeline.simulator.names import FREE_SKUS
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, SERVICE_OF
-from morton_pipeline.simulator.world import World
+from morton_pipeline.simulator.stack import GIB
+from morton_pipeline.simulator.world import World, alive
 
 VENDOR_OF = {NINJAONE: "ninjaone", M365: "microsoft365", HUNTRESS: "huntress"}
+"""The vendor each of the first connections is of."""
 NOT_MANAGED = ("PENDING", "STAGED", "DECOMMISSIONED")
 NOT_A_SEAT = ("shared", "room", "equipment")
 DEAD = ("Suspended", "LockedOut", "Deleted")
@@ -41,10 +43,10 @@ class Discrepancy:
     connection_id: str
     service_id: str
     """For an unmapped SKU, what the vendor calls it."""
-    observed_quantity: int | None
+    observed_quantity: Decimal | int | None
     contracted_quantity: int
     invoiced_quantity: int | None
-    variance_quantity: int | None
+    variance_quantity: Decimal | int | None
     """Billable less contracted; contracted less invoiced for an invoice mismatch; nothing where nobody could count."""
     variance_amount: Decimal | None
     """Nothing where nobody could count, or where no service can be guessed for what was counted."""
@@ -61,7 +63,10 @@ class _Record(NamedTuple):
     record_id: str
     name: str
     kind: str
-    """Node class, SKU or platform."""
+    """Node class, SKU or platform, in the vendor's own word."""
+    service_id: str | None
+    """What it is sold as; nothing where no service stands for it."""
+    quantity: Decimal = Decimal(1)
 
 
 def daily(first: datetime, last: datetime, at: time) -> list[datetime]:
@@ -95,8 +100,9 @@ class _History:
         self.agreements: Agreements = world.agreements
         self.records = [_countable(world, at) for at in extractions]
         """For every extraction: the records that no vendor rule excludes, by connection and company."""
-        self._counts: dict[tuple[str, date], dict[str, int]] = {}
+        self._counts: dict[tuple[str, date], dict[str, Decimal]] = {}
         self._per_person = {s.id for s in world.agreements.services if s.unit == "user"}
+        self.vendor_of = {**VENDOR_OF, **{t.connection_id: counted_by(t) for t in world.tools.values()}}
         self._companies: dict[str, list[CompanyMapping]] = defaultdict(list)
         for mapping in world.agreements.companies:
             self._companies[mapping.client_id].append(mapping)
@@ -123,39 +129,47 @@ class _History:
         found = bisect_right(self.extractions, min(ends_at, self.as_of)) - 1
         return found if found >= 0 else None
 
-    def observed(self, client_id: str, day: date) -> dict[str, int]:
+    def observed(self, client_id: str, day: date) -> dict[str, Decimal]:
         """Return a client's quantities of a day, by service."""
         if (client_id, day) not in self._counts:
             self._counts[client_id, day] = self._count(client_id, day)
         return self._counts[client_id, day]
 
-    def _count(self, client_id: str, day: date) -> dict[str, int]:
+    def _count(self, client_id: str, day: date) -> dict[str, Decimal]:
         client = self.agreements.client(client_id)
         known = self.known(day, client.time_zone)
-        things: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
+        things: dict[str, dict[tuple[str, str, str], Decimal]] = defaultdict(dict)
         for mapping in self.mapped(client_id, day):
             for record in known.get((mapping.connection_id, mapping.company_id), ()):
-                service = SERVICE_OF.get(record.kind) if record.connection_id != HUNTRESS else "EDR"
+                service = record.service_id
                 if service is None or self._is_excluded(record, client_id, service, day):
                     continue
+                if self.vendor_of[record.connection_id] != self.counter(client_id, service, day):
+                    continue
                 kind = "" if service in self._per_person else record.kind
-                things[service].add((record.connection_id, record.record_id, kind))
-        return {service: len(found) for service, found in things.items()}
+                things[service][record.connection_id, record.record_id, kind] = record.quantity
+        return {service: sum(found.values(), Decimal(0)) for service, found in things.items()}
+
+    def counter(self, client_id: str, service_id: str, day: date) -> str:
+        """Return the vendor that counts a service for a client on a day."""
+        contract = self.agreements.contract_on(client_id, service_id, day)
+        return (contract.count_vendor if contract else "") or self.agreements.service(service_id).count_vendor
 
     def mapped(self, client_id: str, day: date) -> list[CompanyMapping]:
         """Return the companies that are this client on a day."""
         return [m for m in self._companies[client_id] if _holds(m, day)]
 
     def _is_excluded(self, record: _Record, client_id: str, service_id: str, day: date) -> bool:
-        return any(_excludes(x, record, client_id, service_id, day) for x in self.agreements.exclusions)
+        vendor = self.vendor_of[record.connection_id]
+        return any(_excludes(x, record, vendor, client_id, service_id, day) for x in self.agreements.exclusions)
 
     def began_on(self, client_id: str, service_id: str) -> date | None:
         """Return the first day of the present unbroken run of variance of one sign."""
         client = self.agreements.client(client_id)
-        sign, began = 0, None
+        sign, began = Decimal(0), None
         for day in self.days(client.time_zone):
             contract = self.agreements.contract_on(client_id, service_id, day)
-            observed = self.observed(client_id, day).get(service_id, 0)
+            observed = self.observed(client_id, day).get(service_id, Decimal(0))
             variance = _billable(observed, contract) - (contract.quantity if contract else 0)
             if variance == 0 or (sign and (variance > 0) != (sign > 0)):
                 break
@@ -175,17 +189,44 @@ def _countable(world: World, at: datetime) -> dict[tuple[str, str], list[_Record
         is_guest = device.node_class.endswith("_GUEST")
         if not is_watched and not is_guest and device.approval_status not in NOT_MANAGED:
             company, name = str(device.organization_id), device.display_name or device.system_name
-            found[NINJAONE, company].append(_Record(NINJAONE, company, str(device.id), name, device.node_class))
+            service = SERVICE_OF.get(device.node_class)
+            found[NINJAONE, company].append(
+                _Record(NINJAONE, company, str(device.id), name, device.node_class, service)
+            )
     dead = {(sku.tenant_id, sku.part) for sku in state.skus if sku.status in DEAD}
     for user in state.users:
         if user.purpose not in NOT_A_SEAT:
             for part in user.licenses():
                 if part not in FREE_SKUS and (user.tenant_id, part) not in dead:
-                    found[M365, user.tenant_id].append(_Record(M365, user.tenant_id, user.id, user.display_name, part))
+                    found[M365, user.tenant_id].append(
+                        _Record(M365, user.tenant_id, user.id, user.display_name, part, SERVICE_OF.get(part))
+                    )
     for agent in state.agents:
         company = str(agent.organization_id)
-        found[HUNTRESS, company].append(_Record(HUNTRESS, company, str(agent.id), agent.hostname, agent.platform))
+        found[HUNTRESS, company].append(
+            _Record(HUNTRESS, company, str(agent.id), agent.hostname, agent.platform, "EDR")
+        )
+    for tool in world.tools.values():
+        for item in alive(tool.items, tool.told_at(world.starts_at, at)):
+            if item.is_counted:
+                quantity = item.quantity / GIB if item.facts.get("unit") == "bytes" else item.quantity
+                found[tool.connection_id, item.company_id].append(
+                    _Record(
+                        tool.connection_id,
+                        item.company_id,
+                        item.id,
+                        item.name,
+                        item.kind,
+                        tool.services.get(item.kind),
+                        quantity,
+                    )
+                )
     return found
+
+
+def counted_by(tool: Tool) -> str:
+    """Return what counts through a connection, in the words of a contract: its vendor, or the tool it declares."""
+    return tool.connection_id if tool.vendor in ("rest", "files") else tool.vendor
 
 
 def _holds(dated: CompanyMapping, day: date) -> bool:
@@ -194,29 +235,29 @@ def _holds(dated: CompanyMapping, day: date) -> bool:
     )
 
 
-def _excludes(x: Exclusion, record: _Record, client_id: str, service_id: str, day: date) -> bool:
+def _excludes(x: Exclusion, record: _Record, vendor: str, client_id: str, service_id: str, day: date) -> bool:
     if day < x.effective_from or (x.expires_on is not None and day >= x.expires_on):
         return False
     if x.client_id not in ("", client_id) or x.service_id not in ("", service_id):
         return False
-    if x.vendor not in ("", VENDOR_OF[record.connection_id]):
+    if x.vendor not in ("", vendor):
         return False
     if x.record_id:
         return x.record_id == record.record_id
     return bool(x.name_pattern) and fnmatchcase(record.name.lower(), x.name_pattern.lower())
 
 
-def _billable(observed: int, contract: Contract | None) -> int:
+def _billable(observed: Decimal, contract: Contract | None) -> Decimal:
     if contract is None or contract.billing_model == "per_unit":
         return observed
     if contract.billing_model == "minimum":
-        return max(observed, contract.minimum_quantity or 0)
+        return max(observed, Decimal(contract.minimum_quantity or 0))
     if contract.billing_model == "included":
-        return max(observed - (contract.included_quantity or 0), 0)
-    return contract.quantity
+        return max(observed - (contract.included_quantity or 0), Decimal(0))
+    return Decimal(contract.quantity)
 
 
-def _money(quantity: int, price: Decimal) -> Decimal:
+def _money(quantity: Decimal | int, price: Decimal) -> Decimal:
     return (quantity * price).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
@@ -228,9 +269,9 @@ def _variances(history: _History) -> Iterator[Discrepancy]:
         today = history.today(client.time_zone)
         for service in agreements.services:
             contract = agreements.contract_on(client.id, service.id, today)
-            if contract is not None and not _can_be_counted(history, client.id, service.count_vendor, today):
+            if contract is not None and not _can_be_counted(history, client.id, service.id, today):
                 continue
-            observed = history.observed(client.id, today).get(service.id, 0)
+            observed = history.observed(client.id, today).get(service.id, Decimal(0))
             contracted = contract.quantity if contract else 0
             billable = _billable(observed, contract)
             variance = billable - contracted
@@ -277,8 +318,9 @@ def _price_without_contract(agreements: Agreements, client_id: str, service_id: 
     return agreements.service(service_id).list_price
 
 
-def _can_be_counted(history: _History, client_id: str, vendor: str, day: date) -> bool:
-    return any(VENDOR_OF[m.connection_id] == vendor for m in history.mapped(client_id, day))
+def _can_be_counted(history: _History, client_id: str, service_id: str, day: date) -> bool:
+    vendor = history.counter(client_id, service_id, day)
+    return any(history.vendor_of[m.connection_id] == vendor for m in history.mapped(client_id, day))
 
 
 def _not_audited(history: _History) -> Iterator[Discrepancy]:
@@ -287,7 +329,7 @@ def _not_audited(history: _History) -> Iterator[Discrepancy]:
         today = history.today(client.time_zone)
         for service in agreements.services:
             contract = agreements.contract_on(client.id, service.id, today)
-            if contract is not None and not _can_be_counted(history, client.id, service.count_vendor, today):
+            if contract is not None and not _can_be_counted(history, client.id, service.id, today):
                 yield Discrepancy(
                     "not_audited",
                     client.id,
@@ -310,8 +352,10 @@ def _unmapped_companies(history: _History) -> Iterator[Discrepancy]:
     for (connection_id, company_id), records in history.known(today, "UTC").items():
         if (connection_id, company_id) in mapped:
             continue
-        guesses = ["EDR" if connection_id == HUNTRESS else SERVICE_OF.get(r.kind) for r in records]
-        amount = sum((agreements.service(g).list_price for g in guesses if g), Decimal("0.00"))
+        amount = sum(
+            (r.quantity * agreements.service(r.service_id).list_price for r in records if r.service_id), Decimal("0.00")
+        )
+        quantity = sum((r.quantity for r in records), Decimal(0))
         began = today
         for day in history.days("UTC"):
             if not history.known(day, "UTC").get((connection_id, company_id)):
@@ -323,10 +367,10 @@ def _unmapped_companies(history: _History) -> Iterator[Discrepancy]:
             company_id,
             connection_id,
             "",
-            len(records),
+            quantity,
             0,
             None,
-            len(records),
+            quantity,
             amount,
             "USD",
             began,
@@ -361,13 +405,13 @@ def _unmapped_skus(history: _History) -> Iterator[Discrepancy]:
             )
 
 
-def _without_service(history: _History, client_id: str, day: date) -> dict[tuple[str, str], int]:
+def _without_service(history: _History, client_id: str, day: date) -> dict[tuple[str, str], Decimal]:
     known = history.known(day, history.agreements.client(client_id).time_zone)
-    found: dict[tuple[str, str], int] = defaultdict(int)
+    found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for mapping in history.mapped(client_id, day):
         for record in known.get((mapping.connection_id, mapping.company_id), ()):
-            if record.connection_id != HUNTRESS and record.kind not in SERVICE_OF:
-                found[record.connection_id, record.kind] += 1
+            if record.service_id is None:
+                found[record.connection_id, record.kind] += record.quantity
     return found
 
 

@@ -5,7 +5,7 @@ it down (the API modules), or what is wrong with it (`truth`).
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
@@ -20,10 +20,12 @@ from morton_pipeline.simulator.entities import (
     Organization,
     Sku,
     Tenant,
+    Tool,
     User,
 )
 from morton_pipeline.simulator.names import PROFILES
 from morton_pipeline.simulator.population import Builder
+from morton_pipeline.simulator.stack_stories import equip
 from morton_pipeline.simulator.stories import PLOTS, Story
 
 T = TypeVar("T")
@@ -86,6 +88,8 @@ class World:
     huntress_organizations: Sequence[Life[HuntressOrganization]]
     agents: Sequence[Life[Agent]]
     incidents: Sequence[Life[Incident]]
+    tools: Mapping[str, Tool] = field(default_factory=dict)
+    """The further connections, by their id."""
     _directories: dict[str, _Directory] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, instant: datetime) -> State:
@@ -149,13 +153,14 @@ def generate(seed: int = SEED) -> World:
             b.agree_on_everything(profile.id)
     stories = [story for plot in PLOTS for story in plot(b)]
     b.stock()
+    tools, more = equip(b, seed)
     b.devices.sort(key=lambda life: life.first.id)
     return World(
         seed=seed,
         starts_at=START,
         ends_at=START + timedelta(days=DAYS),
         agreements=b.agreements,
-        stories=tuple(stories),
+        stories=(*stories, *more),
         organizations=tuple(b.organizations),
         devices=tuple(b.devices),
         tenants=tuple(b.tenants),
@@ -164,4 +169,5 @@ def generate(seed: int = SEED) -> World:
         huntress_organizations=tuple(b.huntress_organizations),
         agents=tuple(b.agents),
         incidents=tuple(b.incidents),
+        tools=tools,
     )

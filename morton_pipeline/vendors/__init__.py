@@ -6,8 +6,12 @@ A page that exists is known: nothing has to be registered. See the README for ho
 import importlib
 import pkgutil
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from morton_pipeline.extract.vendor import Vendor
+
+if TYPE_CHECKING:
+    from morton_pipeline.book import Connection
 
 
 def _load() -> Mapping[str, Vendor]:
@@ -18,3 +22,15 @@ def _load() -> Mapping[str, Vendor]:
 
 VENDORS: Mapping[str, Vendor] = _load()
 """Every vendor Morton can read, by its name in `connections.yaml`."""
+
+
+def vendor_of(connection: "Connection") -> Vendor:
+    """Return what is read through a connection: what its vendor's page says, or what the connection itself declares.
+
+    Its name, and the names and records of its endpoints, are those of the page in either case.
+    """
+    vendor = VENDORS[connection.vendor]
+    if not vendor.is_declared:
+        return vendor
+    declared: Vendor = importlib.import_module(f"{__name__}.{vendor.name}").declare(connection)
+    return declared

@@ -10,7 +10,7 @@ from datetime import timedelta
 from morton_pipeline.extract.auth import basic
 from morton_pipeline.extract.pages import Call, Page, Walk, by_token
 from morton_pipeline.extract.records import Integer, Record, Text, column, key, settled_instant
-from morton_pipeline.extract.vendor import Endpoint, Fetched, Rows, Vendor, per_minute
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Proposal, Rows, Vendor, per_minute
 
 LIST: Mapping[str, str | int] = {"limit": 500, "sort_field": "id", "sort_direction": "asc"}
 """A stable order, and the largest page."""
@@ -101,7 +101,14 @@ VENDOR = Vendor(
             records=single_organization,
         ),
         Endpoint(
-            "agents", Agent, "Every Huntress agent.", path="/v1/agents", params=LIST, records="agents", pages=pages
+            "agents",
+            Agent,
+            "Every Huntress agent.",
+            path="/v1/agents",
+            params=LIST,
+            records="agents",
+            pages=pages,
+            counts="deployed",
         ),
         Endpoint(
             "incident_reports",
@@ -114,4 +121,5 @@ VENDOR = Vendor(
             cron="*/2 * * * *",
         ),
     ),
+    proposals=(Proposal("agents", "platform", "*", "EDR", "Managed detection and response", "agent"),),
 )

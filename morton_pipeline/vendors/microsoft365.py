@@ -13,7 +13,7 @@ from morton_pipeline.extract.auth import Credentials, client_credentials
 from morton_pipeline.extract.errors import Incomplete, PermissionMissing, UnexpectedAnswer
 from morton_pipeline.extract.pages import Call, Page, Walk, by_next_link
 from morton_pipeline.extract.records import Boolean, Integer, Record, Text, column, key
-from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Rows, Rule, Vendor
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 
 USER_FIELDS = "id,displayName,userPrincipalName,mail,accountEnabled,userType,assignedLicenses,createdDateTime"
 BATCH = 20
@@ -183,6 +183,25 @@ def customers_of_partner(_: Connection) -> Endpoint:
     )
 
 
+SOLD = (
+    ("SPB", "M365-BP", "Microsoft 365 Business Premium"),
+    ("O365_BUSINESS_PREMIUM", "M365-BS", "Microsoft 365 Business Standard"),
+    ("O365_BUSINESS_ESSENTIALS", "M365-BB", "Microsoft 365 Business Basic"),
+    ("O365_BUSINESS", "M365-APPS-BUSINESS", "Microsoft 365 Apps for Business"),
+    ("OFFICESUBSCRIPTION", "M365-APPS", "Microsoft 365 Apps for Enterprise"),
+    ("SPE_E3", "M365-E3", "Microsoft 365 E3"),
+    ("SPE_E5", "M365-E5", "Microsoft 365 E5"),
+    ("SPE_F1", "M365-F3", "Microsoft 365 F3"),
+    ("STANDARDPACK", "O365-E1", "Office 365 E1"),
+    ("ENTERPRISEPACK", "O365-E3", "Office 365 E3"),
+    ("ENTERPRISEPREMIUM", "O365-E5", "Office 365 E5"),
+    ("DESKLESSPACK", "O365-F3", "Office 365 F3"),
+    ("EXCHANGESTANDARD", "EXO-P1", "Exchange Online (Plan 1)"),
+    ("EXCHANGEENTERPRISE", "EXO-P2", "Exchange Online (Plan 2)"),
+)
+"""What is commonly sold on: the SKU, our id of the service, and Microsoft's name of the product."""
+
+
 VENDOR = Vendor(
     name="microsoft365",
     title="Microsoft 365",
@@ -204,6 +223,8 @@ VENDOR = Vendor(
             path="/v1.0/subscribedSkus",
             records="value",
             pages=pages,
+            counts="purchased",
+            is_primary=False,
         ),
         Endpoint(
             "users",
@@ -228,6 +249,7 @@ VENDOR = Vendor(
             "The licences assigned, one row per user and SKU.",
             needs=("subscribed_skus", "users", "mailboxes"),
             derive=assigned_licenses,
+            counts="assigned",
             rules=(
                 Rule("user_purpose", "shared", "shared_mailbox", "A shared mailbox is nobody's seat."),
                 Rule("user_purpose", "room", "room_mailbox", "A meeting room is nobody's seat."),
@@ -237,5 +259,9 @@ VENDOR = Vendor(
                 Rule("capability_status", "Deleted", "suspended_sku", "The deleted licence cannot be used."),
             ),
         ),
+    ),
+    proposals=tuple(
+        Proposal("user_licenses", "sku_part_number", sku, service_id, product, "licence")
+        for sku, service_id, product in SOLD
     ),
 )

@@ -9,7 +9,7 @@ from datetime import timedelta
 from morton_pipeline.extract.auth import client_credentials
 from morton_pipeline.extract.pages import by_highest_id
 from morton_pipeline.extract.records import Number, Record, Text, column, key, number, settled_epoch
-from morton_pipeline.extract.vendor import Endpoint, Rule, Vendor
+from morton_pipeline.extract.vendor import Endpoint, Proposal, Rule, Vendor
 
 
 class Organization(Record):
@@ -34,8 +34,16 @@ class Device(Record):
     system_name: Text = column("The name the operating system reports.")
     dns_name: Text = column("The name in DNS.")
     parent_device_id: Text = column("The host a virtual guest was seen through.")
+    mac_addresses: Text = column("The device's network addresses, as JSON.")
+    system__serial_number: Text = column("The serial number of the machine; some makers leave a placeholder there.")
+    system__bios_serial_number: Text = column("The serial number its BIOS reports.")
     created: Number = number("When the device was added, in epoch seconds.")
     last_contact: Number = settled_epoch("When the device last reported, in epoch seconds.", after=timedelta(days=14))
+
+
+def sold_as(service_id: str, service_name: str, *node_classes: str) -> tuple[Proposal, ...]:
+    """Propose one service for several classes of device."""
+    return tuple(Proposal("devices", "node_class", name, service_id, service_name, "device") for name in node_classes)
 
 
 VENDOR = Vendor(
@@ -58,8 +66,9 @@ VENDOR = Vendor(
             "devices",
             Device,
             "Every device NinjaOne lists, whether or not anybody is billed for it.",
-            path="/v2/devices",
+            path="/v2/devices-detailed",
             pages=by_highest_id("after", field="id", size=("pageSize", 1000)),
+            counts="deployed",
             rules=(
                 Rule("node_class", "NMS_*", "network_gear", "Network gear is watched, not managed as an endpoint."),
                 Rule(
@@ -83,5 +92,17 @@ VENDOR = Vendor(
                 Rule("approval_status", "DECOMMISSIONED", "decommissioned", "The device has been retired in NinjaOne."),
             ),
         ),
+    ),
+    proposals=(
+        *sold_as(
+            "RMM-SRV",
+            "Managed server",
+            "WINDOWS_SERVER",
+            "LINUX_SERVER",
+            "MAC_SERVER",
+            "VMWARE_VM_HOST",
+            "HYPERV_VMM_HOST",
+        ),
+        *sold_as("RMM-WKS", "Managed workstation", "*_WORKSTATION", "MAC"),
     ),
 )

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from morton_pipeline.warehouse import tables
 from morton_pipeline.warehouse.layout import EXTRACTIONS, QUARANTINE, Table, arrow_type, record_table
+from morton_pipeline.warehouse.verdict import SOURCE
 
 Line = dict[str, Any]
 ATTEMPT, ACCEPTANCE = "attempt", "acceptance"
@@ -53,7 +54,8 @@ def apply(con: duckdb.DuckDBPyConnection, lines: Sequence[Line], read_changes: R
 
 
 def _row(table: Table, values: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(values[field.name] for field in table.fields)
+    # A line without a source was read from an API, or is older than the columns that would say so.
+    return tuple(values.get(f.name) if f.name in SOURCE else values[f.name] for f in table.fields)
 
 
 def _apply_records(

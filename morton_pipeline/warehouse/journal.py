@@ -282,7 +282,7 @@ def _lines_after(book: Book, reached: Position) -> Iterator[tuple[Line, Position
 def _parse(path: Path, raw: bytes) -> Line:
     try:
         line: Line = json.loads(raw)
-        for name in ("clock_at", "attempted_at", "accepted_at"):
+        for name in ("clock_at", "attempted_at", "accepted_at", "source_as_of_at"):
             if line.get(name):
                 line[name] = datetime.fromisoformat(line[name])
         if line["line"] not in apply.KINDS or not isinstance(line["number"], int):

@@ -65,6 +65,9 @@ EXTRACTIONS = Table("raw", "extractions", "Every attempt to read a scope, also f
     ("accepted_at", "timestamp", "When it was accepted (UTC); a suspect one counts from then on."),
     ("journal_file", "varchar", "The journal's Parquet file with its changes; empty when nothing changed."),
     ("journal_sha256", "varchar", "The hash of that file."),
+    ("source_file", "varchar", "The report it was read from; empty where an API was asked."),
+    ("source_sha256", "varchar", "The hash of that report: the same one again is no new reading."),
+    ("source_as_of_at", "timestamp", "The instant that report is of (UTC)."),
 ))  # fmt: skip
 
 QUARANTINE = Table("raw", "quarantine", "Cells for which a record was set aside.", _fields(
@@ -81,6 +84,7 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     _TENANT_NAME,
     ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
+    ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
 ))  # fmt: skip
 
 VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed, by vendor. Rewritten before each build.", _fields(

@@ -23,7 +23,7 @@ from morton_pipeline.warehouse.apply import ACCEPTANCE, ATTEMPT
 from morton_pipeline.warehouse.layout import EXTRACTIONS, declared_fields, record_table
 from morton_pipeline.warehouse.lock import connect
 from morton_pipeline.warehouse.scopes import Scope
-from morton_pipeline.warehouse.verdict import Attempt, Loaded, cells_of, failed, held_with, judge
+from morton_pipeline.warehouse.verdict import SOURCE, Attempt, Loaded, cells_of, failed, held_with, judge
 
 TICK = timedelta(microseconds=1)
 
@@ -67,8 +67,9 @@ def _validated_alone(one: Extraction) -> Validated | str:
 def _attempt(one: Extraction, outcome: Validated | str) -> Attempt:
     validated, error = (None, outcome) if isinstance(outcome, str) else (outcome, "")
     return Attempt(
-        one.connection_id, one.vendor, one.endpoint, one.tenant_id, one.tenant_name, one.attempted_at, validated, error
-    )
+        one.connection_id, one.vendor, one.endpoint, one.tenant_id, one.tenant_name, one.attempted_at, validated, error,
+        one.source_file or None, one.source_sha256 or None, one.source_as_of_at,
+    )  # fmt: skip
 
 
 def load_validated(book: Book, attempts: Sequence[Attempt], *, owner: str = "extract") -> list[Loaded]:
@@ -103,7 +104,8 @@ def _needed_first(lists: set[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def _line(loaded: Loaded, clock_at: datetime, cells: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    return {"line": ATTEMPT, "clock_at": clock_at, **asdict(loaded), "quarantine": cells.get(loaded.extraction_id, [])}
+    said = {name: value for name, value in asdict(loaded).items() if value is not None or name not in SOURCE}
+    return {"line": ATTEMPT, "clock_at": clock_at, **said, "quarantine": cells.get(loaded.extraction_id, [])}
 
 
 def _for_every_tenant(con: duckdb.DuckDBPyConnection, attempt: Attempt) -> list[Attempt]:

@@ -13,7 +13,8 @@ import duckdb
 from cronsim import CronSim
 
 from morton_pipeline.book import Book, Connection
-from morton_pipeline.vendors import VENDORS
+from morton_pipeline.extract.vendor import Vendor
+from morton_pipeline.vendors import VENDORS, vendor_of
 
 Scope = tuple[str, str, str, str]
 """connection_id, vendor, endpoint, tenant_id."""
@@ -25,15 +26,22 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
     current = {}
     for connection in book.connections:
         for tenant_id, tenant_name in _tenants(connection, names):
-            for endpoint in VENDORS[connection.vendor].endpoints:
+            for endpoint in vendor_of(connection).endpoints:
                 scope = (connection.id, connection.vendor, endpoint.name, tenant_id)
                 current[scope] = tenant_name or names.get(scope, "")
-    schedules = {c.id: c.schedule for c in book.connections}
-    rows = [(*s, name, allowed_age_minutes(s, schedules[s[0]], at), True) for s, name in current.items()]
+    connections = {c.id: c for c in book.connections}
+    rows: list[tuple[Any, ...]] = []
+    for scope, name in current.items():
+        connection = connections[scope[0]]
+        age = allowed_age_minutes(scope, connection.schedule, at, vendor_of(connection))
+        declared_as = connection.vendor if VENDORS[connection.vendor].is_declared else None
+        rows.append((connection.id, connection.tool, scope[2], scope[3], name, age, True, declared_as))
+    taken = {(connection_id, endpoint, tenant_id) for connection_id, _, endpoint, tenant_id in current}
     for scope, name in names.items():
         is_listing = scope[3] == "" and scope[1] in VENDORS and VENDORS[scope[1]].is_per_tenant
-        if scope not in current and not is_listing:
-            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False))
+        # A connection that changed its vendor has one state, that of the new one.
+        if (scope[0], *scope[2:]) not in taken and not is_listing:
+            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False, None))
     return rows
 
 
@@ -57,13 +65,20 @@ def _tenants(connection: Connection, seen: dict[Scope, str]) -> Iterator[tuple[s
     yield from found.items() or [("", "")]
 
 
-def allowed_age_minutes(scope: Scope, schedule: str | None, at: datetime) -> int | None:
-    """Return twice the cadence of a scope, by the connection's schedule or the vendor's; nothing if nobody reads it."""
-    _, vendor, endpoint, _ = scope
-    declared = [e for e in VENDORS[vendor].endpoints if e.name == endpoint] if vendor in VENDORS else []
-    if not declared:
+def allowed_age_minutes(
+    scope: Scope, schedule: str | None, at: datetime, vendor: Vendor | None = None
+) -> int | None:  # fmt: skip
+    """Return twice the cadence of a scope, by the connection's schedule or the vendor's; nothing if nobody reads it.
+
+    `vendor` is what a connection makes of its vendor's page; an age it declares itself wins.
+    """
+    vendor = vendor or VENDORS.get(scope[1])
+    declared = [e for e in vendor.endpoints if e.name == scope[2]] if vendor else []
+    if vendor is None or not declared:
         return None
-    return 2 * longest_pause_minutes(schedule or VENDORS[vendor].cadence(declared[0]), at.year)
+    if vendor.max_age is not None:
+        return int(vendor.max_age.total_seconds() // 60)
+    return 2 * longest_pause_minutes(schedule or vendor.cadence(declared[0]), at.year)
 
 
 @cache

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import MortonError
-from morton_pipeline.vendors import VENDORS
+from morton_pipeline.vendors import VENDORS, vendor_of
 from morton_pipeline.warehouse.layout import (
     LEDGER,
     SCOPES,
@@ -87,12 +87,12 @@ def write_sources(
     unknown = sorted(set(ledger_frames) - set(known))
     if unknown:
         raise ValueError(f"layout.LEDGER does not declare {unknown}")
-    rules = [
-        (v.name, e.name, r.field, r.pattern, r.name, r.reason)
-        for v in VENDORS.values()
-        for e in v.endpoints
-        for r in e.rules
-    ]
+    named = [(v.name, v) for v in VENDORS.values()]
+    # Connections may share a tool they declare; a rule of one holds for all of it.
+    named += [(c.tool, vendor_of(c)) for c in book.connections if VENDORS[c.vendor].is_declared]
+    rules = dict.fromkeys(
+        (name, e.name, r.field, r.pattern, r.name, r.reason) for name, v in named for e in v.endpoints for r in e.rules
+    )
     with transaction(con):
         _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at)))
         _rewrite(con, VENDOR_RULES, rows_of(VENDOR_RULES, rules))

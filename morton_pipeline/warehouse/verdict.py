@@ -13,6 +13,8 @@ from morton_pipeline.book import Limits
 from morton_pipeline.extract.records import Validated
 from morton_pipeline.warehouse.diff import Difference
 
+SOURCE = ("source_file", "source_sha256", "source_as_of_at")
+"""What is known of the report an attempt was read from; attempts of old, and those at an API, have none."""
 FEW_RECORDS = 10
 """A scope with fewer current records may double or halve without anybody having to look."""
 
@@ -30,6 +32,9 @@ class Attempt:
     validated: Validated | None
     """Nothing when the attempt failed."""
     error: str = ""
+    source_file: str | None = None
+    source_sha256: str | None = None
+    source_as_of_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -56,14 +61,22 @@ class Loaded:
     accepted_at: datetime | None = None
     journal_file: str | None = None
     journal_sha256: str | None = None
+    source_file: str | None = None
+    source_sha256: str | None = None
+    source_as_of_at: datetime | None = None
 
 
 def failed(extraction_id: str, attempt: Attempt, reason: str) -> Loaded:
     """Record an attempt nothing can be kept of."""
     return Loaded(
         extraction_id, attempt.connection_id, attempt.vendor, attempt.endpoint, attempt.tenant_id, attempt.tenant_name,
-        attempt.attempted_at, "failed", None, reason=reason,
+        attempt.attempted_at, "failed", None, reason=reason, **_source(attempt),
     )  # fmt: skip
+
+
+def _source(attempt: Attempt) -> dict[str, Any]:
+    """The report an attempt was read from."""
+    return {name: getattr(attempt, name) for name in SOURCE}
 
 
 def judge(extraction_id: str, attempt: Attempt, validated: Validated, difference: Difference, limits: Limits) -> Loaded:
@@ -85,6 +98,7 @@ def judge(extraction_id: str, attempt: Attempt, validated: Validated, difference
         changed_count=difference.counts["changed"],
         removed_count=difference.counts["removed"],
         reason=" ".join(part for part in (doubt, set_aside) if part),
+        **_source(attempt),
     )  # fmt: skip
 
 

@@ -21,16 +21,18 @@ _HERE = Path(__file__).parent
 
 
 def _services(msp: Scenario) -> None:
-    msp.service("workstation", "device", "40", accounting_item_id="item-workstation")
+    msp.service("workstation", "device", "40", accounting_item_id="item-workstation", category="rmm")
     msp.maps("workstation", "ninjaone", "devices", "node_class", "WINDOWS_WORKSTATION")
-    msp.service("server", "device", "120")
+    msp.service("server", "device", "120", category="rmm")
     msp.maps("server", "ninjaone", "devices", "node_class", "*_SERVER")
     msp.service("seat", "user", "22")
     msp.maps("seat", "microsoft365", "user_licenses", "sku_part_number", "SPB", "SPE_E3")
     msp.service("mail", "licence", "4")
     msp.maps("mail", "microsoft365", "user_licenses", "sku_part_number", "EXCHANGE*")
-    msp.service("edr", "agent", "5")
+    msp.service("edr", "agent", "5", category="security")
     msp.maps("edr", "huntress", "agents", "platform", "windows")
+    msp.service("vault", "device", "20", category="backup")
+    msp.maps("vault", "acronis", "usages", "usage_name", "servers", "workstations")
     msp.service("care", "device", "30", count_vendor="ninjaone")
     msp.maps("care", "ninjaone", "devices", "node_class", "MAC")
     msp.maps("care", "huntress", "agents", "platform", "darwin")
@@ -55,7 +57,8 @@ def _build(root: Path, msp: Scenario) -> None:
     before = _keep(book, root, "before")
     with open_ledger(book) as ledger:
         for client, answer in msp.decisions:
-            rows = before.rows(client)
+            kind = answer.pop("kind", None)
+            rows = before.rows(client, kind=kind) if kind else before.rows(client)
             evidence = {row["discrepancy_id"]: before.evidence(row) for row in rows}
             said = {"reason": "seen", "actor": "Fay", "at": DECIDED, "limits": book.limits, "evidence": evidence}
             outcome = decide(ledger, rows, **answer, **said)

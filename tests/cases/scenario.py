@@ -39,15 +39,31 @@ CONNECTIONS = {
     "rmm": "ninjaone",
     "rmm-west": "ninjaone",
     "edr": "huntress",
+    "edr-west": "huntress",
     "m365": "microsoft365",
+    "pax8": "pax8",
+    "cloud": "acronis",
+    "shield": "files",
+    "sieve": "files",
     "books": "quickbooks_online",
 }
 _LISTS = {
     "ninjaone": ("organizations", "devices"),
     "huntress": ("organizations", "agents"),
     "microsoft365": ("subscribed_skus", "user_licenses"),
+    "pax8": ("companies", "subscriptions"),
+    "acronis": ("tenants", "usages", "resources"),
+    "files": ("records",),
     "quickbooks_online": ("invoices", "invoice_lines"),
 }
+_COMPANIES = {"ninjaone": "organizations", "huntress": "organizations", "pax8": "companies", "acronis": "tenants"}
+"""The list in which a vendor names its companies."""
+_REPORTS = (
+    "    folder: inbox",
+    "    pattern: '*.csv'",
+    "    columns: {record_id: Id, company_id: Company, quantity: Count}",
+)
+"""What a tool that sends files declares; the records come from here."""
 _SECRETS = {
     "huntress": "{api_key: K, api_secret: S}",
     "quickbooks_online": "{client_id: K, client_secret: S, refresh_token: R}",
@@ -80,7 +96,7 @@ class Scenario:
     edits: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     additions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What somebody answers, after the first mart, for the rows of a client."""
+    """What somebody answers, after the first mart, for the rows of a client, or for those of one kind."""
     posted: list[str] = field(default_factory=list)
     """The clients whose approved rows are invoiced, once decided on."""
     tenants: list[str] = field(default_factory=list)
@@ -152,11 +168,12 @@ class Scenario:
             for n in self._numbers(count)
         ]
 
-    def agents(self, client: str, count: int, *, since: When = FIRST, until: When = _NEVER, **fields: Any) -> list[str]:
-        company = self._company(client, "edr", client, is_mapped=True)
+    def agents(self, client: str, count: int, *, since: When = FIRST, until: When = _NEVER, connection: str = "edr",
+               **fields: Any) -> list[str]:  # fmt: skip
+        company = self._company(client, connection, client, is_mapped=True)
         return [
             self._add(
-                "edr",
+                connection,
                 "agents",
                 "",
                 {
@@ -199,6 +216,43 @@ class Scenario:
             "consumedUnits": 0, "prepaidUnits": units,
         }, FIRST, _NEVER)  # fmt: skip
 
+    def subscribed(self, client: str, product: str, quantity: int, *, cost: str | None = None, currency: str = "USD",
+                   term: str = "Monthly", status: str = "Active", committed_until: str | None = None,
+                   since: When = FIRST, until: When = _NEVER) -> str:  # fmt: skip
+        """Let a client have bought something through the distributor, and return the subscription's id."""
+        company = self._company(client, "pax8", client, is_mapped=True)
+        row = {
+            "id": f"S{self._next()}", "companyId": company, "productId": product, "productName": product, "status": status,
+            "quantity": quantity, "partnerCost": cost, "currencyCode": currency, "billingTerm": term,
+            "commitmentTerm": {"endDate": committed_until} if committed_until else None,
+        }  # fmt: skip
+        return str(self._add("pax8", "subscriptions", "", row, since, until)["id"])
+
+    def backed_up(self, client: str, *names: str, since: When = FIRST, until: When = _NEVER) -> None:
+        """Let the backup tool list machines of a client by name."""
+        company = self._company(client, "cloud", client, is_mapped=True)
+        for name in names:
+            row = {"id": f"R{self._next()}", "name": name, "type": "resource.machine", "customerUuid": company}
+            self._add("cloud", "resources", "", row, since, until)
+
+    def stored(self, client: str, usage: str, value: int, unit: str = "quantity") -> None:
+        """Let the backup tool count something of a client without a name: machines, or the bytes they fill."""
+        company = self._company(client, "cloud", client, is_mapped=True)
+        self._add("cloud", "usages", "", {
+            "id": f"{company}|{usage}", "tenantUuid": company, "type": "count", "name": usage, "usageName": usage,
+            "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer",
+        }, FIRST, _NEVER)  # fmt: skip
+
+    def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield") -> None:
+        """Let a tool that was declared count something of a client; such a tool lists no companies."""
+        company = {"connection_id": tool, "company_id": client}
+        if not any(company.items() <= row.items() for row in self.seeds["company_mappings"]):
+            self.mapping(client, tool, client)
+        self._add(tool, "records", "", {
+            "record_id": f"{client}/{plan}", "company_id": client, "company_name": client.title(), "sku": plan,
+            "quantity": quantity, "unit": unit,
+        }, FIRST, _NEVER)  # fmt: skip
+
     def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST) -> None:
         """Invoice lines of (service, quantity, price, service date, which may be empty), written by hand in QuickBooks."""
         number = f"INV{self._next()}"
@@ -234,9 +288,9 @@ class Scenario:
     def decide(self, client: str, action: str, **more: Any) -> None:
         self.decisions.append((client, {"action": action, **more}))
 
-    def bill(self, client: str) -> None:
+    def bill(self, client: str, **more: Any) -> None:
         """Approve what there is of the client, and send it."""
-        self.decide(client, "approve")
+        self.decide(client, "approve", **more)
         self.posted.append(client)
 
     # The book.
@@ -244,11 +298,12 @@ class Scenario:
     def write_connections(self, book: Book) -> None:
         lines = ["connections:"]
         for name, vendor in CONNECTIONS.items():
-            lines += [
-                f"  - id: {name}",
-                f"    vendor: {vendor}",
-                f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}",
-            ]
+            lines += [f"  - id: {name}", f"    vendor: {vendor}"]
+            lines += (
+                _REPORTS
+                if vendor == "files"
+                else [f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
+            )
             lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
             lines += (
                 [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"]
@@ -295,8 +350,10 @@ class Scenario:
         return row
 
     def _company(self, client: str, connection: str, company: str, is_mapped: bool) -> str:
-        if not any(f.list == (connection, "organizations", "") and f.row["id"] == company for f in self.facts):
-            self._add(connection, "organizations", "", {"id": company, "name": company.title()}, FIRST, _NEVER)
+        companies = (connection, _COMPANIES[CONNECTIONS[connection]], "")
+        if not any(f.list == companies and f.row["id"] == company for f in self.facts):
+            row = {"id": company, "name": company.title()} | ({"kind": "customer"} if connection == "cloud" else {})
+            self._add(*companies, row, FIRST, _NEVER)
             if is_mapped:
                 self.mapping(client, connection, company)
         return company
@@ -337,6 +394,19 @@ class Mart:
         found = self.rows(client, month=month, **where)
         assert len(found) == 1, [(r["service_id"], r["kind"]) for r in found]
         return found[0]
+
+    def margin(self, client: str, service: str) -> Row:
+        """What is known of one service of a client, side by side."""
+        sql = "select * from marts.margins where client_id = ? and service_id = ?"
+        (found,) = self.ask(sql, client, service)
+        return found
+
+    def gaps(self, client: str, gap: str | None = None) -> list[Row]:
+        """The machines of a client that are missing somewhere, or might be."""
+        sql = (
+            "select * from marts.coverage_gaps where client_id = ? and gap = coalesce(?, gap) order by device_name, gap"
+        )
+        return self.ask(sql, client, gap)
 
     def evidence(self, row: Row, **where: str) -> list[Row]:
         found = self.ask(

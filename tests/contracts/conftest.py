@@ -53,7 +53,8 @@ class Mock:
 
 @contextmanager
 def serving(path: Path, *, continues: str, empty: Empty, is_dynamic: bool) -> Iterator[Mock]:
-    """Serve a description. The mock has no end of its own: a page asked for with `continues` is answered empty.
+    """Serve a description. The mock has no end of its own: a page asked for with `continues` is answered empty, but for
+    a page numbered zero, which is the first.
 
     Every request still reaches the mock, which checks it against the description.
     """
@@ -113,7 +114,7 @@ class _Shim(BaseHTTPRequestHandler):
     def _handle(self) -> None:
         prism, mock, continues, empty = self.server.shim  # type: ignore[attr-defined]
         content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if "/oauth/token" in self.path:
+        if self.path.endswith("/token"):
             self._answer(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
             return
         headers = {
@@ -124,7 +125,7 @@ class _Shim(BaseHTTPRequestHandler):
         mock.requests.append(f"{self.command} {self.path}")
         mock.violations.extend(json.loads(answer.headers.get("sl-violations", "[]")))
         body = answer.json()
-        if continues in parse_qs(urlsplit(self.path).query):
+        if parse_qs(urlsplit(self.path).query).get(continues, ["0"]) != ["0"]:
             body = empty(body)
         else:
             mock.answers.append(body)

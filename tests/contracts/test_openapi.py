@@ -98,7 +98,7 @@ def test_every_answer_the_vendor_describes_becomes_records(connect: Connect, ser
 
 SCHEMAS = {
     ("ninjaone", "organizations"): ("ninjaone/openapi.yaml", "Organization"),
-    ("ninjaone", "devices"): ("ninjaone/openapi.yaml", "NodeWithDetailedReferences"),
+    ("ninjaone", "devices"): ("ninjaone/openapi.yaml", "AgentDevice"),
     ("huntress", "organizations"): ("huntress/swagger2.json", "OrganizationWithActualProductUsages"),
     ("huntress", "agents"): ("huntress/swagger2.json", "Agent"),
     ("huntress", "incident_reports"): ("huntress/swagger2.json", "IncidentReport"),

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+import yaml
 
-from morton_pipeline.extract.records import columns
 from morton_pipeline.reconcile import DBT_PROJECT
-from morton_pipeline.seeds import COUNTABLE, SEEDS, mappable_fields
+from morton_pipeline.seeds import SEEDS, countable, mappable_fields
 from morton_pipeline.vendors import VENDORS
 
 Manifest = dict[str, Any]
@@ -28,13 +28,23 @@ COLUMNS = {
         "quantity_on client_id service_id vendor connection_id observed_quantity billable_quantity contracted_quantity "
         "variance_quantity source_state"
     ),
+    "margins": (
+        "period_month client_id client_name service_id service_name count_vendor contracted_quantity observed_quantity "
+        "purchased_quantity purchased_vendor assigned_quantity assigned_vendor invoiced_quantity unit_price unit_cost currency "
+        "cost_currency billed_amount cost_amount margin_amount margin_share waste_quantity waste_amount risk_quantity finding "
+        "explanation source_state fresh_until_at commitment_ends_on"
+    ),
+    "coverage_gaps": (
+        "client_id client_name device_name device_class gap present_in record_vendor connection_id record_id matched_by "
+        "candidates since_on expected_because source_state explanation fresh_until_at"
+    ),
     "source_health": (
         "connection_id vendor endpoint tenant_id state last_complete_at last_attempt_at last_error record_count allowed_age_minutes"
     ),
 }
 """The columns other people build on; renaming one breaks them."""
 
-ADDED = {"discrepancy_evidence": {"record_key"}}
+ADDED = {"discrepancy_evidence": {"record_key", "quantity"}, "coverage_gaps": {"record_key"}}
 """What a mart carries beyond the columns it promises."""
 
 KINDS_OF_KEY = {"unique", "is_unique_by"}
@@ -97,7 +107,7 @@ def test_the_marts_have_the_columns_people_build_on_first_and_in_order(manifest:
 def test_a_mart_says_decimal_for_money_and_quantities_and_never_float(manifest: Manifest) -> None:
     for mart in _models(manifest, "marts"):
         kinds = {c["name"]: c["data_type"] for c in mart["columns"].values()}
-        measured = [name for name in kinds if re.search(r"_(quantity|amount|price)$", name)]
+        measured = [name for name in kinds if re.search(r"_(quantity|amount|price|cost|share)$", name)]
         assert {name: kinds[name] for name in measured} == dict.fromkeys(measured, "decimal(18,4)"), mart["name"]
         assert "double" not in kinds.values()
 
@@ -148,22 +158,39 @@ def test_the_columns_of_a_seed_are_the_same_wherever_they_are_written(manifest: 
         assert next(csv.reader(file)) == expected
 
 
-def test_the_countable_endpoints_are_the_same_in_python_and_sql() -> None:
-    text = (DBT_PROJECT / "macros/countable.sql").read_text("utf-8")
-    entries = re.findall(r'"vendor": "(\w+)",\s+"endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
-    assert {(vendor, endpoint) for vendor, endpoint, _ in entries} == set(COUNTABLE)
-    for vendor, endpoint, fields in entries:
-        declared = {c.name for c in columns(VENDORS[vendor].endpoint(endpoint).record)}
-        assert set(re.findall(r"\w+", fields)) - declared == set(), (vendor, endpoint)
+def _variables() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((DBT_PROJECT / "dbt_project.yml").read_text("utf-8"))["vars"]
+    return found
+
+
+def test_the_countable_endpoints_are_those_the_vendor_pages_declare() -> None:
+    declared = {(v.name, e.name): (e.counts, e.is_primary) for v in VENDORS.values() for e in v.endpoints if e.counts}
+    listed = {(e["vendor"], e["endpoint"]): (e["counts"], e["is_primary"]) for e in _variables()["countable"]}
+    assert listed == declared, "vars.countable in dbt_project.yml differs from the vendor pages"
+    assert set(countable()) == set(declared)
 
 
 def test_whatever_a_mapping_may_name_can_be_looked_up() -> None:
     """Seeds may map any text column of a countable endpoint, and vendors' rules look at some: SQL must know them all."""
-    text = (DBT_PROJECT / "macros/countable.sql").read_text("utf-8")
-    entries = re.findall(r'"vendor": "(\w+)",\s+"endpoint": "(\w+)".*?"fields": \[(.*?)\]', text, re.DOTALL)
-    for vendor, endpoint, fields in entries:
-        mappable = {*mappable_fields(vendor, endpoint), *(r.field for r in VENDORS[vendor].endpoint(endpoint).rules)}
-        assert mappable - set(re.findall(r"\w+", fields)) == set(), (vendor, endpoint)
+    for entry in _variables()["countable"]:
+        endpoint = VENDORS[entry["vendor"]].endpoint(entry["endpoint"])
+        mappable = {*mappable_fields(entry["vendor"], endpoint.name), *(rule.field for rule in endpoint.rules)}
+        assert set(entry["fields"]) == mappable, f"{entry['vendor']} {endpoint.name} in vars.countable"
+
+
+def test_the_lists_of_companies_and_devices_name_endpoints_that_exist() -> None:
+    variables = _variables()
+    for entry in (*variables["companies"], *variables["devices"]):
+        assert entry["endpoint"] in [e.name for e in VENDORS[entry["vendor"]].endpoints], entry
+    for entry in variables["devices"]:
+        assert entry["category"] == VENDORS[entry["vendor"]].category, entry
+
+
+def test_every_vendor_is_called_by_its_own_name_in_sentences() -> None:
+    text = (DBT_PROJECT / "macros/words.sql").read_text("utf-8")
+    named = dict(re.findall(r'"(\w+)": "([^"]+)"', text))
+    # A tool that is declared is called as its connection calls it.
+    assert named == {v.name: v.title for v in VENDORS.values() if not v.is_declared}
 
 
 @pytest.mark.parametrize("pattern", DUCKDB_ONLY.values(), ids=DUCKDB_ONLY)

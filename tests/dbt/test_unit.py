@@ -23,9 +23,7 @@ def results(project: Project) -> dict[str, dict[str, Any]]:
     done = Path(f"{project.root}.units")
     with FileLock(f"{done}.lock"):
         if not done.exists():
-            made = project.run(
-                "build", "--empty", "--select", "+client_leakage", "--exclude-resource-type", "unit_test", "test"
-            )
+            made = project.run("build", "--empty", "--select", "+marts", "--exclude-resource-type", "unit_test", "test")
             assert made.returncode == 0, made.stdout + made.stderr
             project.run("test", "--select", "test_type:unit")
             (project.target / "run_results.json").replace(done)

@@ -4,6 +4,7 @@ from typing import Any
 import dagster as dg
 import duckdb
 
+from morton_pipeline.defs import raw
 from morton_pipeline.defs.checks import vendor_checks
 from morton_pipeline.defs.raw import Connections, vendor_assets
 from morton_pipeline.defs.resources import BookResource
@@ -106,6 +107,10 @@ def test_a_vendor_that_is_not_connected_says_so_and_does_nothing(run: Run, book:
     result = run(vendor_assets(vendor, {}), vendor_checks(vendor))
     assert result.success
     assert metadata(result, "quickbooks_online", "items") == {"state": "not connected", "connections": 0}
+
+
+def test_a_look_that_finds_nothing_new_says_so() -> None:
+    assert raw.metadata([], 2) == {"state": "nothing new", "connections": 2}
 
 
 def test_a_missing_secret_is_recorded_as_a_failed_attempt(run: Run) -> None:

@@ -121,6 +121,64 @@ def test_how_long_a_token_is_used(at: dict[str, datetime], expires_in: object, u
     assert begin(flow)[1].url.path == "/token"
 
 
+@pytest.mark.parametrize(
+    ("body", "usable"),
+    [
+        ({"expires_on": 7200}, 7140),
+        ({"expires_on": "90"}, 45),
+        ({"expires_on": 7200, "expires_in": 3600}, 3540),
+        ({"expires_on": None}, 240),
+    ],
+    ids=["an-instant", "as-text", "both", "absent"],
+)
+def test_a_token_may_say_when_it_ends_in_place_of_how_long_it_lasts(
+    at: dict[str, datetime], body: dict[str, object], usable: int
+) -> None:
+    ends = body["expires_on"]
+    body = {**body, "expires_on": None if ends is None else type(ends)(int(at["now"].timestamp()) + int(str(ends)))}
+    flow = auth.client_credentials_by_basic("/token")(credentials())
+    steps, _ = begin(flow)
+    steps.send(httpx.Response(200, json={"access_token": "one", **body}))
+    at["now"] += timedelta(seconds=usable - 1)
+    assert begin(flow)[1].url.path == "/list"
+    at["now"] += timedelta(seconds=1)
+    assert begin(flow)[1].url.path == "/token"
+
+
+def test_an_end_that_cannot_be_read_or_is_past_is_no_reason_to_fail(at: dict[str, datetime]) -> None:
+    for ends, following in (("soon", "/list"), (0, "/token")):
+        flow = auth.client_credentials_by_basic("/token")(credentials())
+        steps, _ = begin(flow)
+        sent = steps.send(httpx.Response(200, json={"access_token": "one", "expires_on": ends}))
+        assert sent.headers["Authorization"] == "Bearer one"
+        assert begin(flow)[1].url.path == following
+
+
+def test_client_credentials_by_basic_keep_the_secret_out_of_the_form() -> None:
+    steps, request = begin(auth.client_credentials_by_basic("/api/token")(credentials()))
+    assert (request.method, str(request.url)) == ("POST", "https://api.example/api/token")
+    assert form(request) == {"grant_type": "client_credentials"}
+    assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"app-1:hush-hush").decode()
+    sent = steps.send(httpx.Response(200, json={"access_token": "bearer-1"}))
+    assert (str(sent.url), sent.headers["Authorization"]) == ("https://api.example/list", "Bearer bearer-1")
+
+
+def test_a_client_asks_for_itself_by_an_id_no_path_of_ours_names() -> None:
+    secrets = {**SECRETS, "client_id": "app/1 é"}
+    flow = auth.client_credentials_by_basic("/token")(credentials(secrets=secrets))
+    own = httpx.Request("GET", "https://api.example/clients/{client_id}?lod=full")
+    steps = flow.auth_flow(own)
+    next(steps)
+    sent = steps.send(httpx.Response(200, json={"access_token": "bearer-1"}))
+    assert sent.url.raw_path == b"/clients/app%2F1%20%C3%A9?lod=full"
+
+
+def test_a_refusal_may_be_an_object_with_a_message() -> None:
+    steps, _ = begin(auth.client_credentials_by_basic("/token")(credentials()))
+    with pytest.raises(CredentialsRefused, match=r"\(401\): Invalid client"):
+        steps.send(httpx.Response(401, json={"error": {"code": 401, "message": "Invalid client"}}))
+
+
 def test_a_401_with_a_kept_token_fetches_a_new_one_once() -> None:
     flow = auth.client_credentials("/token", scope="read")(credentials())
     steps, _ = begin(flow)

@@ -1,6 +1,8 @@
 """Every vendor × everything that can go wrong with it: a failure says so, and nothing partial passes for complete."""
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,12 +13,21 @@ import pytest
 
 from morton_pipeline.extract.fetch import Extraction, fetch
 from morton_pipeline.extract.records import validate
-from morton_pipeline.vendors import VENDORS
+from morton_pipeline.vendors import VENDORS, vendor_of
 from tests.conftest import Connect
+from tests.extract import shapes
 
 AT = datetime(2026, 11, 1, tzinfo=UTC)
 Json = Any
-VENDOR_NAMES = ("huntress", "microsoft365", "ninjaone", "quickbooks_online")
+SHAPES = {
+    module.name: importlib.import_module(f"{shapes.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(shapes.__path__)
+}
+"""How each vendor answers: `MAIN` is the list the faults are tried on, `RENAMED` the fields it cannot do without.
+
+A shape may have `CHANGES`, what its connection says beside what every connection does.
+"""
+VENDOR_NAMES = tuple(sorted(SHAPES))
 
 
 class StandIn:
@@ -34,7 +45,7 @@ class StandIn:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if "token" in request.url.path:
             return httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "r", "expires_in": 3600})
-        body = SHAPES[self.vendor](self, request)
+        body = SHAPES[self.vendor].shape(self, request)
         self.served += 1
         self.first = self.first or body
         return self.damage(self, body)
@@ -45,62 +56,6 @@ class StandIn:
         return rows[start:end], end if end < len(rows) else None
 
 
-def ninjaone(stand_in: StandIn, request: httpx.Request) -> Json:
-    after = int(request.url.params.get("after", 0))
-    if request.url.path == "/v2/organizations":
-        return [{"id": 1, "name": "Org"}] if after < 1 else []
-    rows = [
-        {"id": n, "organizationId": 1, "nodeClass": "MAC", "approvalStatus": "APPROVED", "created": 1.5}
-        for n in range(1, 8)
-    ]
-    return stand_in.cut([r for r in rows if int(str(r["id"])) > after], 0)[0]
-
-
-def huntress(stand_in: StandIn, request: httpx.Request) -> Json:
-    if request.url.path == "/v1/organizations":
-        return {"organizations": [{"id": 1, "name": "Org"}], "pagination": {}}
-    if request.url.path == "/v1/organizations/1":
-        return {"organization": {"id": 1, "name": "Org", "agents_count": 7}}
-    name = request.url.path.rpartition("/")[2]
-    rows = [{"id": n, "organization_id": 1, "hostname": f"h{n}"} for n in range(1, 8)]
-    page, following = stand_in.cut(rows, int(request.url.params.get("page_token", 0)))
-    return {name: page, "pagination": {"next_page_token": str(following)} if following else {}}
-
-
-def microsoft365(stand_in: StandIn, request: httpx.Request) -> Json:
-    if request.url.path == "/v1.0/subscribedSkus":
-        sku = {"id": "t_s", "skuId": "s", "skuPartNumber": "SPB", "consumedUnits": 7, "prepaidUnits": {"enabled": 9}}
-        return {"value": [sku]}
-    if request.url.path == "/v1.0/$batch":
-        asked = json.loads(request.content)["requests"]
-        return {"responses": [{"id": q["id"], "status": 200, "body": {"userPurpose": "user"}} for q in asked]}
-    rows = [{"id": f"u{n}", "userPrincipalName": f"u{n}@x", "assignedLicenses": [{"skuId": "S"}]} for n in range(1, 8)]
-    page, following = stand_in.cut(rows, int(request.url.params.get("$skiptoken", 0)))
-    link = {"@odata.nextLink": f"https://graph.microsoft.com/v1.0/users?$skiptoken={following}"} if following else {}
-    return {"value": page, **link}
-
-
-def quickbooks_online(stand_in: StandIn, request: httpx.Request) -> Json:
-    words = request.url.params["query"].split()
-    entity, start = words[3], int(words[words.index("startposition") + 1]) - 1
-    line = {
-        "Id": "1",
-        "DetailType": "SalesItemLineDetail",
-        "Amount": 5,
-        "SalesItemLineDetail": {"ItemRef": {"value": "1"}},
-    }
-    more = {"TxnDate": "2026-10-01", "CustomerRef": {"value": "1"}, "TotalAmt": 5, "Line": [line]}
-    rows = [{"Id": str(n), "DisplayName": f"c{n}", "Name": f"i{n}", **more} for n in range(1, 8)]
-    page, _ = stand_in.cut(rows, start)
-    return {"QueryResponse": {entity: page, "startPosition": start + 1, "maxResults": len(page)} if page else {}}
-
-
-SHAPES: dict[str, Callable[[StandIn, httpx.Request], Json]] = {
-    "huntress": huntress,
-    "microsoft365": microsoft365,
-    "ninjaone": ninjaone,
-    "quickbooks_online": quickbooks_online,
-}
 Damage = Callable[[StandIn, Json], httpx.Response]
 
 
@@ -159,14 +114,15 @@ FAILING: dict[str, Damage] = {
 
 
 def read(connect: Connect, name: str, damage: Damage, main: bool = True) -> list[Extraction]:
-    vendor = replace(VENDORS[name], rate=None)
-    wanted = {MAIN[name]} if main else None
-    connection = connect(name, settings={"attempts": 2})
+    wanted = {SHAPES[name].MAIN} if main else None
+    changes: dict[str, Any] = getattr(SHAPES[name], "CHANGES", {})
+    connection = connect(name, **changes | {"settings": {**changes.get("settings", {}), "attempts": 2}})
+    vendor = replace(vendor_of(connection), rate=None)
     return fetch(connection, vendor, at=AT, endpoints=wanted, transport=httpx.MockTransport(StandIn(name, damage)))
 
 
-MAIN = {"huntress": "agents", "microsoft365": "users", "ninjaone": "devices", "quickbooks_online": "customers"}
-"""The list the faults are tried on."""
+def test_every_vendor_that_is_asked_over_http_is_tried() -> None:
+    assert set(VENDORS) - set(VENDOR_NAMES) == {"files"}, "add a shape to tests/extract/shapes"
 
 
 @pytest.mark.parametrize("name", VENDOR_NAMES)
@@ -176,7 +132,7 @@ def test_the_stand_in_itself_is_sound(connect: Connect, name: str) -> None:
         assert extraction.error == ""
         result = validate(vendor.endpoint(extraction.endpoint).record, extraction.rows or [], at=AT)
         assert (len(result.kept) > 0, result.rejected_count) == (True, 0), extraction.endpoint
-        if extraction.endpoint == MAIN[name]:
+        if extraction.endpoint == SHAPES[name].MAIN:
             assert len(result.kept) == 7
 
 
@@ -219,18 +175,8 @@ def renaming(field: str) -> Damage:
 
 @pytest.mark.parametrize(
     ("name", "field"),
-    [
-        ("huntress", "id"), ("huntress", "organization_id"), ("huntress", "agents"), ("huntress", "organization"),
-        ("huntress", "organizations"), ("huntress", "name"),
-        ("microsoft365", "id"), ("microsoft365", "userPrincipalName"), ("microsoft365", "assignedLicenses"),
-        ("microsoft365", "skuId"), ("microsoft365", "consumedUnits"), ("microsoft365", "prepaidUnits"),
-        ("microsoft365", "value"), ("microsoft365", "responses"), ("microsoft365", "status"),
-        ("ninjaone", "id"), ("ninjaone", "organizationId"), ("ninjaone", "nodeClass"), ("ninjaone", "approvalStatus"),
-        ("quickbooks_online", "Id"), ("quickbooks_online", "DisplayName"), ("quickbooks_online", "TxnDate"),
-        ("quickbooks_online", "CustomerRef"), ("quickbooks_online", "TotalAmt"), ("quickbooks_online", "QueryResponse"),
-        ("quickbooks_online", "Customer"), ("quickbooks_online", "Amount"),
-    ],
-)  # fmt: skip
+    [(name, field) for name, module in SHAPES.items() for field in module.RENAMED],
+)
 def test_case_10_a_renamed_field_fails_the_scope_or_sets_every_record_aside(
     connect: Connect, name: str, field: str
 ) -> None:

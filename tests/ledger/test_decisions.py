@@ -68,6 +68,14 @@ def test_what_cannot_be_approved_says_what_to_do(row: Row, choose: Choose, name:
     assert sentence in why(choose(row(**changes)))
 
 
+def test_records_of_a_service_sold_below_its_cost_are_not_excluded(row: Row, choose: Choose) -> None:
+    """Excluding them would stop counting what is in use, and mend no price."""
+    evidence = {"0123456789ab": [{"record_id": "S1", "vendor": "pax8", "change": "kept"}]}
+    outcome = choose(row(kind="below_cost"), "exclude", until=LATER, record_ids=["S1"], evidence=evidence)
+    assert "it is the price that is wrong" in why(outcome)
+    assert choose(row(kind="below_cost"), "write_off", until=LATER).refused == []
+
+
 @pytest.mark.parametrize("kind", ["under_billed", "no_contract", "invoice_mismatch"])
 def test_what_is_owed_can_be_approved(row: Row, choose: Choose, kind: str) -> None:
     assert choose(row(kind=kind)).refused == []

@@ -82,6 +82,18 @@ def test_times_are_epoch_seconds_and_what_does_not_apply_is_absent(ask: Ask, nin
     assert all(value is not None for d in devices for value in d.values())
 
 
+def test_the_agent_of_another_tool_reports_the_same_hardware(
+    simulation: Simulation, ask: Ask, ninjaone: dict[str, str]
+) -> None:
+    devices = ask("GET", "/ninjaone/v2/devices-detailed", headers=ninjaone).json()
+    serials = {d["system"]["biosSerialNumber"]: d for d in devices if "system" in d}
+    addresses = {a.replace("-", ":").lower(): d["id"] for d in devices for a in d.get("macAddresses", ())}
+    shared = [a for a in simulation.world.at(NOW).agents if a.serial in serials]
+    assert len(shared) > 100
+    assert all(addresses[a.mac] == serials[a.serial]["id"] for a in shared)
+    assert any(d["system"]["serialNumber"] == "Default string" for d in serials.values())
+
+
 def test_the_devices_of_one_organisation(ask: Ask, ninjaone: dict[str, str]) -> None:
     devices = ask("GET", "/ninjaone/v2/organization/5/devices", headers=ninjaone).json()
     assert devices

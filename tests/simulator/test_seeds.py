@@ -7,19 +7,21 @@ from pathlib import Path
 from morton_pipeline.book import open_book
 from morton_pipeline.simulator.seeds import HEADERS, write_book
 from morton_pipeline.simulator.world import World
+from morton_pipeline.vendors import VENDORS
 
 URL = "http://127.0.0.1:8765"
 
 
 def test_morton_opens_the_book(world: World, tmp_path: Path) -> None:
     book = open_book(write_book(world, tmp_path / "book", URL))
-    assert [c.id for c in book.connections] == ["ninjaone", "m365", "huntress", "quickbooks"]
+    assert [c.id for c in book.connections] == ["ninjaone", "m365", "huntress", "quickbooks", *world.tools]
+    assert {c.vendor for c in book.connections} == set(VENDORS), "the demo uses every vendor there is"
     assert book.accounting is not None
     assert book.accounting.vendor == "quickbooks_online"
     assert book.seeds == tmp_path / "book" / "seeds"
     assert book.limits.quiet_period_seconds < 10
     for connection in book.connections:
-        assert all(connection.secret_values().values())
+        assert all(connection.secret_values().values()), connection.id
     assert len(book.connection("m365").tenants) == len(world.tenants)
 
 

@@ -57,6 +57,27 @@ def test_ninjaone_answers_as_its_openapi_describes(
     check(body, strict, ninjaone_document)
 
 
+def test_ninjaone_details_devices_as_its_openapi_describes(
+    ask: Ask, ninjaone: dict[str, str], ninjaone_document: dict[str, Any]
+) -> None:
+    """The list is described as devices of any kind; those with an agent also have a system."""
+    path = ninjaone_document["paths"]["/v2/devices-detailed"]["get"]
+    described = path["responses"]["default"]["content"]["application/json"]["schema"]
+    assert described["items"]["$ref"].endswith("/Device")
+    schemas = ninjaone_document["components"]["schemas"]
+    agents = next(part for part in schemas["AgentDevice"]["allOf"] if "properties" in part)
+    whole = {
+        "type": "object",
+        "properties": {**schemas["Device"]["properties"], "system": closed(schemas, "ComputerSystem")},
+        "additionalProperties": False,
+    }
+    assert agents["properties"]["system"]["$ref"].endswith("/ComputerSystem")
+    body = ask("GET", "/ninjaone/v2/devices-detailed", headers=ninjaone).json()
+    check(body, {"type": "array", "items": whole}, ninjaone_document)
+    assert {"system" in device for device in body} == {True, False}
+    assert {"macAddresses" in device for device in body} == {True, False}
+
+
 @pytest.fixture(scope="module")
 def huntress_document() -> dict[str, Any]:
     """The description, mended: it requires fields it does not have, types usages as text, and knows no null."""

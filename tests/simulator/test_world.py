@@ -9,7 +9,7 @@ import pytest
 from morton_pipeline.simulator.entities import Life, Sku
 from morton_pipeline.simulator.names import FREE_SKUS, PROFILES
 from morton_pipeline.simulator.population import SERVICE_OF
-from morton_pipeline.simulator.world import DAYS, START, World, generate
+from morton_pipeline.simulator.world import DAYS, START, World, alive, generate
 
 END = START + timedelta(days=DAYS)
 
@@ -29,7 +29,8 @@ def test_it_has_the_promised_size(world: World) -> None:
     state = world.at(END)
     endpoints = [d for d in state.devices if d.node_class in SERVICE_OF and d.approval_status == "APPROVED"]
     seats = [part for u in state.users for part in u.licenses() if part not in FREE_SKUS]
-    assert len(world.agreements.clients) == 40
+    assert len(world.agreements.clients) == 43
+    assert len(world.tools) == 11, "every further vendor is used, and one of them twice"
     assert 650 <= len(endpoints) <= 800
     assert 850 <= len(seats) <= 1150
     assert len(state.tenants) in range(37, 41)
@@ -38,8 +39,8 @@ def test_it_has_the_promised_size(world: World) -> None:
 
 def test_the_clients_are_as_difficult_as_promised(world: World) -> None:
     clients = world.agreements.clients
-    assert Counter(c.currency for c in clients) == {"USD": 37, "GBP": 2, "EUR": 1}
-    assert Counter(c.status for c in clients) == {"active": 38, "internal": 1, "offboarded": 1}
+    assert Counter(c.currency for c in clients) == {"USD": 39, "GBP": 3, "EUR": 1}
+    assert Counter(c.status for c in clients) == {"active": 41, "internal": 1, "offboarded": 1}
     names = {c.name for c in clients}
     assert {
         "Acme Corp",
@@ -106,6 +107,7 @@ def test_on_the_first_day_most_contracts_are_met(world: World) -> None:
     rows = expected(world, as_of=first, extractions=daily(START, first, first.time()))
     money = [r for r in rows if r.kind in ("under_billed", "over_billed", "no_contract", "no_usage")]
     assert {(r.client_id, r.service_id) for r in money} == {
+        ("acme-corp", "MAIL-SEC"),
         ("blue-door", "M365-AI"),
         ("hughes", "M365-BP"),
         ("plus-one", "RMM-SRV"),
@@ -114,7 +116,8 @@ def test_on_the_first_day_most_contracts_are_met(world: World) -> None:
 
 def test_no_change_falls_on_a_whole_minute(world: World) -> None:
     """An extraction on the minute is thus always clearly before or after a change."""
-    lives = [*world.devices, *world.users, *world.agents, *world.skus]
+    items = [item for tool in world.tools.values() for item in tool.items]
+    lives = [*world.devices, *world.users, *world.agents, *world.skus, *items]
     assert all(at.second for life in lives for at in life.instants() if at > START)
 
 
@@ -124,6 +127,7 @@ def test_every_mapped_company_exists(world: World) -> None:
         "ninjaone": {str(o.id) for o in state.organizations},
         "m365": {t.id for t in state.tenants},
         "huntress": {str(o.id) for o in state.huntress_organizations},
+        **{name: {company.id for company in alive(tool.companies, END)} for name, tool in world.tools.items()},
     }
     for mapping in world.agreements.companies:
         assert mapping.company_id in known[mapping.connection_id]
@@ -162,4 +166,4 @@ def test_a_tenants_revision_changes_only_with_the_tenant(world: World, tenant_id
 
 
 def test_every_profile_became_a_client(world: World) -> None:
-    assert [c.id for c in world.agreements.clients] == [p.id for p in PROFILES]
+    assert [c.id for c in world.agreements.clients][: len(PROFILES)] == [p.id for p in PROFILES]

@@ -2,12 +2,11 @@
 with
 
     named as (
-        select connection_id, lower(company_id) as company_id, company_name, valid_from, valid_to
-        from {{ ref("stg_ninjaone__organizations") }}
-        union all
-        select connection_id, lower(company_id) as company_id, company_name, valid_from, valid_to
-        from {{ ref("stg_huntress__organizations") }}
-        union all
+        {% for c in var("companies") %}
+            select connection_id, lower(company_id) as company_id, company_name, valid_from, valid_to
+            from {{ ref("stg_" ~ c.vendor ~ "__" ~ c.endpoint) }}
+            union all
+        {% endfor %}
         select
             connection_id,
             lower(tenant_id) as company_id,

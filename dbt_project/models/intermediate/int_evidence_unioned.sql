@@ -38,6 +38,7 @@ with
             max(case when is_now then standing end) as standing_now,
             max(case when is_agreed then standing end) as standing_agreed,
             max(case when is_now then standing_reason end) as standing_reason,
+            coalesce(max(case when is_now then unit_count end), max(unit_count)) as quantity,
             max(case when is_now then service_pattern_key end) as service_pattern_key,
             min(stood_from) as first_seen_on,
             max(
@@ -53,7 +54,11 @@ with
             discrepancy_id,
             record_path,
             included_quantity,
-            row_number() over (partition by discrepancy_id order by first_seen_on, record_path) as place
+            sum(quantity) over (
+                partition by discrepancy_id
+                order by first_seen_on, record_path
+                rows between unbounded preceding and current row
+            ) as place
         from merged
         where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
     ),
@@ -66,6 +71,7 @@ with
             merged.record_path,
             record_id,
             record_name,
+            quantity,
             case
                 when coalesce(standing_now, standing_agreed) = 'excluded'
                 then 'excluded'
@@ -118,6 +124,7 @@ with
                 spells.record_path,
                 spells.record_id,
                 spells.record_name,
+                spells.unit_count as quantity,
                 'unmapped' as bucket,
                 spells.standing_reason as bucket_reason,
                 spells.stood_from as first_seen_on,
@@ -141,6 +148,7 @@ with
             lines.accounting_id || '/' || lines.line_id as record_path,
             lines.accounting_id || '/' || lines.line_id as record_id,
             coalesce(lines.description, 'line ' || lines.line_id) as record_name,
+            cast(lines.quantity as decimal(18, 4)) as quantity,
             'billed' as bucket,
             'invoice ' || coalesce(lines.doc_number, lines.accounting_id) as bucket_reason,
             lines.invoiced_on as first_seen_on,
@@ -157,6 +165,29 @@ with
             and lines.period_month = findings.period_month
             and not lines.is_ours
         where findings.kind = 'invoice_mismatch'
+    ),
+
+    below_cost as (
+        select
+            findings.discrepancy_id,
+            records.vendor,
+            records.connection_id,
+            records.record_path,
+            records.record_id,
+            records.record_name,
+            records.quantity,
+            records.bucket,
+            records.bucket_reason,
+            records.first_seen_on,
+            findings.measured_on as last_seen_on,
+            '' as service_pattern_key,
+            'kept' as change
+        from {{ ref("int_findings_unioned") }} as findings
+        inner join
+            {{ ref("int_below_cost_records") }} as records
+            on records.client_id = findings.client_id
+            and records.service_id = findings.service_id
+        where findings.kind = 'below_cost'
     )
 
 select *
@@ -167,3 +198,6 @@ from unmapped
 union all
 select *
 from invoiced
+union all
+select *
+from below_cost

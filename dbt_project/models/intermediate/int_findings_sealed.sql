@@ -53,18 +53,7 @@ with
             coalesce(evidence.removed_count, 0) as removed_count,
             coalesce(mappings.mapping_hash, '') as mapping_hash,
             case when source_state = 'known' and observed_quantity = 0 then 'zero' else source_state end as state,
-            case
-                vendor
-                when 'ninjaone'
-                then 'NinjaOne'
-                when 'huntress'
-                then 'Huntress'
-                when 'microsoft365'
-                then 'Microsoft 365'
-                when 'quickbooks_online'
-                then 'QuickBooks'
-                else vendor
-            end as vendor_title
+            {{ vendor_title("vendor") }} as vendor_title
         from {{ ref("int_findings_unioned") }} as findings
         left join evidence on evidence.discrepancy_id = findings.discrepancy_id
         left join mappings on mappings.client_id = findings.client_id
@@ -120,11 +109,22 @@ select
             || service_name
             || ' in '
             || vendor_title
-            || ', which is mapped to no service'
+            || ', which is '
+            || coalesce(remark, 'mapped to no service')
             || case
                 when variance_amount is null
                 then '.'
                 else '; at list price ' || {{ say_money("variance_amount", "currency") }} || ' a month.'
+            end
+        when 'below_cost'
+        then
+            remark || case
+                when source_state = 'known'
+                then ''
+                else
+                    ' Last complete reading '
+                    || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never')
+                    || ' UTC.'
             end
         when 'invoice_mismatch'
         then

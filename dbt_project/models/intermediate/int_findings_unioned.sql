@@ -40,7 +40,8 @@ with
             abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
             contract_id is null as is_estimate,
             run > 1 as has_agreed_set,
-            measured_on
+            measured_on,
+            cast(null as {{ dbt.type_string() }}) as remark
         from {{ ref("int_usage_variances") }}
     ),
 
@@ -75,7 +76,8 @@ with
             abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
             false as is_estimate,
             true as has_agreed_set,
-            last_on as measured_on
+            last_on as measured_on,
+            cast(null as {{ dbt.type_string() }}) as remark
         from {{ ref("int_invoice_mismatches") }}
     ),
 
@@ -110,7 +112,8 @@ with
             false as is_within_tolerance,
             true as is_estimate,
             true as has_agreed_set,
-            last_on as measured_on
+            last_on as measured_on,
+            unit_reason as remark
         from {{ ref("int_unmapped_variances") }}
     ),
 
@@ -145,8 +148,45 @@ with
             false as is_within_tolerance,
             false as is_estimate,
             true as has_agreed_set,
-            last_on as measured_on
+            last_on as measured_on,
+            cast(null as {{ dbt.type_string() }}) as remark
         from {{ ref("int_not_audited") }}
+    ),
+
+    below_cost as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            'below_cost' as kind,
+            vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            cost_quantity as observed_quantity,
+            contracted_quantity,
+            cost_quantity as variance_quantity,
+            price,
+            currency,
+            variance_amount,
+            cast(null as decimal(18, 4)) as accumulated_amount,
+            cast(null as decimal(18, 4)) as unlapsed_amount,
+            cast(null as date) as began_on,
+            source_state,
+            source_as_of_at,
+            false as is_late_measured,
+            contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            false as is_within_tolerance,
+            true as is_estimate,
+            true as has_agreed_set,
+            last_on as measured_on,
+            remark
+        from {{ ref("int_below_cost_variances") }}
     ),
 
     unioned as (
@@ -161,6 +201,9 @@ with
         union all
         select *
         from not_audited
+        union all
+        select *
+        from below_cost
     )
 
 select

@@ -1,7 +1,7 @@
 -- Which patterns fit which class of records. The field is data, so each endpoint looks its columns up by name.
 {% for e in countable_endpoints() %}
     select
-        '{{ e.vendor }}' as vendor,
+        classes.vendor,
         '{{ e.endpoint }}' as endpoint,
         classes.class_text,
         patterns.pattern_key,
@@ -16,20 +16,19 @@
     from
         (
             select
+                {{ vendor_of(e) }} as vendor,
                 {{ class_text(e, "records", "patterned") }} as class_text,
                 {% for field in e.fields %}
-                    max(
-                        case when patterned.has_{{ field }} = 1 then lower(records.{{ staged_field(field) }}) end
-                    ) as {{ field }}
+                    max(case when patterned.has_{{ field }} = 1 then lower(records.{{ field }}) end) as {{ field }}
                     {% if not loop.last %},{% endif %}
                 {% endfor %}
             from {{ ref("stg_" ~ e.vendor ~ "__" ~ e.endpoint) }} as records
             cross join {{ fields_with_patterns(e) }} as patterned
-            group by {{ class_text(e, "records", "patterned") }}
+            group by {{ vendor_of(e) }}, {{ class_text(e, "records", "patterned") }}
         ) as classes
     inner join
         {{ ref("int_patterns") }} as patterns
-        on patterns.vendor = '{{ e.vendor }}'
+        on patterns.vendor = classes.vendor
         and patterns.endpoint = '{{ e.endpoint }}'
         and case patterns.field {% for field in e.fields %} when '{{ field }}' then classes.{{ field }} {% endfor %} end
         like patterns.like_pattern escape '!'

@@ -4,9 +4,9 @@ with
     counted as (
         select
             spells.*,
-            -- Where a record says nothing of a person it stands for one by itself.
-            coalesce(spells.person_key, spells.record_path) as holder_key,
-            services.unit
+            -- Where a record says nothing of a person, it counts as many as it says: one, or those behind one account.
+            spells.person_key as holder_key,
+            services.unit = 'user' and spells.person_key is not null as is_by_person
         from {{ ref("int_spells") }} as spells
         inner join {{ ref("int_services") }} as services on services.service_id = spells.service_id
         where spells.standing = 'counted'
@@ -23,7 +23,7 @@ with
                 rows between unbounded preceding and 1 preceding
             ) as held_until
         from counted
-        where unit = 'user'
+        where is_by_person
     ),
 
     stints as (
@@ -40,7 +40,7 @@ with
     intervals as (
         select client_id, service_id, vendor, connection_id, unit_count, spell_from, spell_to
         from counted
-        where unit <> 'user'
+        where not is_by_person
         union all
         select client_id, service_id, vendor, connection_id, cast(1 as decimal(18, 4)), min(spell_from), max(spell_to)
         from stints

@@ -24,7 +24,7 @@ with
             and decided.kind in ('under_billed', 'no_contract')
     ),
 
-    -- The place among a client's records says something only where some of them are included or written off.
+    -- The place among a client's units says something only where some of them are included or written off.
     ordered as (
         select client_id, service_id
         from terms
@@ -38,9 +38,10 @@ with
         select
             spells.vendor,
             spells.record_path,
-            row_number() over (
+            sum(spells.unit_count) over (
                 partition by spells.client_id, spells.service_id, spells.vendor
                 order by spells.stood_from, spells.record_path
+                rows between unbounded preceding and current row
             ) as place
         from {{ ref("int_spells") }} as spells
         inner join ordered on ordered.client_id = spells.client_id and ordered.service_id = spells.service_id
@@ -79,6 +80,8 @@ select
     sku_name,
     mark,
     unit_count,
+    unit,
+    unit_reason,
     stood_from as first_seen_on,
     case
         when standing <> 'counted'

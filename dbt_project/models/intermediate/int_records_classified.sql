@@ -7,14 +7,8 @@ with
         cross join {{ ref("int_eras") }} as eras
     ),
 
-    ranked as (
-        select
-            matches.*,
-            eras.era_from,
-            row_number() over (
-                partition by matches.vendor, matches.endpoint, matches.class_text, eras.era_from, matches.purpose
-                order by matches.priority, matches.pattern_key
-            ) as place
+    matches as (
+        select matches.*, eras.era_from
         from {{ ref("int_pattern_matches") }} as matches
         inner join
             {{ ref("int_eras") }} as eras
@@ -22,23 +16,62 @@ with
     ),
 
     -- The pattern that decides, once per class of records and not once per record.
+    service_patterns as (
+        select
+            matches.*,
+            row_number() over (
+                partition by vendor, endpoint, class_text, era_from order by priority, pattern_key
+            ) as place
+        from matches
+        where purpose = 'service'
+    ),
+
+    -- A mapping that names a class outright wins over the vendor's rule about that class, and over no other rule.
+    rule_patterns as (
+        select
+            rules.*,
+            row_number() over (
+                partition by rules.vendor, rules.endpoint, rules.class_text, rules.era_from
+                order by rules.priority, rules.pattern_key
+            ) as place
+        from matches as rules
+        left join
+            service_patterns as services
+            on services.vendor = rules.vendor
+            and services.endpoint = rules.endpoint
+            and services.class_text = rules.class_text
+            and services.era_from = rules.era_from
+            and services.place = 1
+            and services.field = rules.field
+            and (services.is_literal or services.pattern = rules.pattern)
+        where rules.purpose = 'rule' and services.pattern_key is null
+    ),
+
+    classes as (select distinct vendor, endpoint, class_text, era_from from matches),
+
     decided as (
         select
-            vendor,
-            endpoint,
-            class_text,
-            era_from,
-            max(case when purpose = 'service' then names end) as service_id,
-            max(case when purpose = 'service' then pattern_key end) as service_pattern_key,
-            max(case when purpose = 'service' then field end) as service_field,
-            max(case when purpose = 'service' then pattern end) as service_pattern,
-            max(case when purpose = 'service' and is_literal then 1 else 0 end) = 1 as is_literal,
-            max(case when purpose = 'rule' then names end) as pattern_rule,
-            max(case when purpose = 'rule' then field end) as rule_field,
-            max(case when purpose = 'rule' then pattern end) as rule_pattern
-        from ranked
-        where place = 1
-        group by vendor, endpoint, class_text, era_from
+            classes.*,
+            services.names as service_id,
+            services.pattern_key as service_pattern_key,
+            -- The reference list is about part numbers, and has no pattern of its own to compare with.
+            coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
+            rules.names as pattern_rule
+        from classes
+        left join
+            service_patterns as services
+            on services.vendor = classes.vendor
+            and services.endpoint = classes.endpoint
+            and services.class_text = classes.class_text
+            and services.era_from = classes.era_from
+            and services.place = 1
+        left join
+            rule_patterns as rules
+            on rules.vendor = classes.vendor
+            and rules.endpoint = classes.endpoint
+            and rules.class_text = classes.class_text
+            and rules.era_from = classes.era_from
+            and rules.place = 1
     ),
 
     mapped as (
@@ -48,14 +81,22 @@ with
             clients.status as client_status,
             coalesce(clients.time_zone, 'UTC') as time_zone,
             coalesce(clients.today_on, today.today_on) as today_on,
-            decided.service_id,
+            -- Gigabytes are no devices: what is counted in another unit than the service is sold in never counts for
+            -- it.
+            case when {{ units_fit("records.unit", "services.unit") }} then decided.service_id end as service_id,
+            case
+                when not {{ units_fit("records.unit", "services.unit") }}
+                then
+                    'counted in '
+                    || {{ say_units("records.unit") }}
+                    || ', and '
+                    || services.service_name
+                    || ' is sold by '
+                    || services.unit
+            end as unit_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
-            -- A mapping that names the class outright wins over the vendor's rule about that class.
-            decided.service_id is not null
-            -- The class may come from the reference list, where there is no rule's pattern to compare with.
-            and (decided.is_literal or coalesce(decided.service_pattern = decided.rule_pattern, false))
-            and decided.service_field = coalesce(decided.rule_field, 'sku_part_number') as is_named_outright
+            decided.is_sku_named_outright
         from records
         cross join
             (select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}) as today
@@ -71,14 +112,15 @@ with
             and decided.endpoint = records.endpoint
             and decided.class_text = records.class_text
             and decided.era_from = records.era_from
+        left join {{ ref("int_services") }} as services on services.service_id = decided.service_id
     ),
 
     dated as (
         select
             *,
-            case
-                when not coalesce(is_named_outright, false) then coalesce(pattern_rule, reference_rule)
-            end as rule_name,
+            coalesce(
+                pattern_rule, case when not coalesce(is_sku_named_outright, false) then reference_rule end
+            ) as rule_name,
             {{ local_date("valid_from", "time_zone") }} as version_from,
             coalesce({{ local_date("valid_to", "time_zone") }}, cast('9999-12-31' as date)) as version_to
         from mapped
@@ -96,6 +138,7 @@ select
     client_status,
     service_id,
     service_pattern_key,
+    unit_reason,
     rule_name,
     record_id,
     record_name,
@@ -104,6 +147,7 @@ select
     sku_name,
     mark,
     unit_count,
+    unit,
     valid_to is null and era_from <= today_on and era_to > today_on as is_current,
     case when version_from > era_from then version_from else era_from end as start_on,
     case when version_to < era_to then version_to else era_to end as end_on

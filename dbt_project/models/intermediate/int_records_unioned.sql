@@ -1,7 +1,7 @@
 {{ config(materialized="view") }}
 {% for e in countable_endpoints() %}
     select
-        '{{ e.vendor }}' as vendor,
+        {{ vendor_of(e) }} as vendor,
         '{{ e.endpoint }}' as endpoint,
         {{ e.is_primary }} as is_primary,
         connection_id || '|' || tenant_id || '|{{ e.endpoint }}|' || record_key as record_path,
@@ -19,6 +19,10 @@
         mark,
         case when skus.is_free_or_trial then 'free_or_trial_sku' end as reference_rule,
         cast(unit_count as decimal(18, 4)) as unit_count,
+        -- A distributor sells seats, agents and machines alike, and does not say which.
+        {% if is_distributor(e) %} cast(null as {{ dbt.type_string() }}) as unit,
+        {% else %} unit,
+        {% endif %}
         valid_from,
         valid_to
     from {{ ref("stg_" ~ e.vendor ~ "__" ~ e.endpoint) }} as records

@@ -11,6 +11,7 @@ with
 select
     services.service_id,
     services.service_name,
+    services.category,
     services.unit,
     services.list_price,
     services.unit_cost,

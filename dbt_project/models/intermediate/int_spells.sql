@@ -125,6 +125,8 @@ with
             cut.client_id,
             cut.service_id,
             cut.service_pattern_key,
+            cut.unit_reason,
+            cut.rule_name,
             cut.record_id,
             cut.record_name,
             cut.person_key,
@@ -132,6 +134,7 @@ with
             cut.sku_name,
             cut.mark,
             cut.unit_count,
+            cut.unit,
             cut.exclusion_id,
             cut.spell_from,
             cut.spell_to,
@@ -141,7 +144,7 @@ with
             case
                 when cut.rule_name is not null
                 then 'excluded'
-                when not cut.is_primary and cut.service_id is null
+                when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
                 then 'coverage_only'
                 when cut.client_id is null
                 then 'unmapped'
@@ -149,6 +152,8 @@ with
                 then 'internal'
                 when cut.exclusion_id is not null
                 then 'excluded'
+                when cut.unit_reason is not null
+                then 'unmapped'
                 when cut.service_id is null and counted_skus.sku is not null
                 then 'coverage_only'
                 when cut.service_id is null
@@ -158,7 +163,7 @@ with
             case
                 when cut.rule_name is not null
                 then cut.rule_name
-                when not cut.is_primary and cut.service_id is null
+                when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
                 then 'bought, shown for comparison'
                 when cut.client_id is null
                 then 'company is mapped to no client'
@@ -166,6 +171,8 @@ with
                 then 'our own company'
                 when cut.exclusion_id is not null
                 then 'exclusion ' || cut.exclusion_id
+                when cut.unit_reason is not null
+                then cut.unit_reason
                 when cut.service_id is null and counted_skus.sku is not null
                 then cut.sku || ' is counted at ' || counted_skus.first_endpoint
                 when cut.service_id is null

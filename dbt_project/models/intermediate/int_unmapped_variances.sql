@@ -6,7 +6,9 @@ with
             spells.*,
             clients.client_name,
             coalesce(clients.today_on, cast({{ local_date("clock.as_of_at", "'UTC'") }} as date)) as today_on,
-            coalesce(mapped.list_price, guessed.list_price) as list_price,
+            coalesce(
+                mapped.list_price, case when {{ units_fit("spells.unit", "guessed.unit") }} then guessed.list_price end
+            ) as list_price,
             calendar.months_elapsed as months_before
         from {{ ref("int_spells") }} as spells
         cross join {{ ref("stg_morton__clock") }} as clock
@@ -17,11 +19,12 @@ with
             and coalesce(mapped.count_vendor, spells.vendor) = spells.vendor
         left join
             (
-                select lower(service_name) as name, max(list_price) as list_price
+                select lower(service_name) as name, max(list_price) as list_price, max(unit) as unit
                 from {{ ref("int_services") }}
                 group by lower(service_name)
             ) as guessed
             on spells.service_id is null
+            and spells.unit_reason is null
             and guessed.name = lower(spells.sku_name)
         left join
             {{ ref("int_calendar") }} as calendar on calendar.calendar_on = {{ plus_days(-1, "spells.stood_from") }}
@@ -66,6 +69,7 @@ select
         )
     }}
     as accumulated_amount,
+    max(subjects.unit_reason) as unit_reason,
     min(subjects.stood_from) as began_on,
     min(states.last_complete_at) as source_as_of_at,
     case

@@ -8,6 +8,8 @@ with
             coalesce(discrepancies.client_id, 'unmapped') as leak_client_id,
             discrepancies.source_state in ('known', 'zero') as is_fresh,
             discrepancies.kind = 'invoice_mismatch' as is_mismatch,
+            discrepancies.kind = 'below_cost' as is_below_cost,
+            discrepancies.kind not in ('invoice_mismatch', 'below_cost') as is_usage,
             discrepancies.status in ('open', 'void', 'approved') as is_unsettled,
             discrepancies.period_month = cast(
                 {{ dbt.date_trunc("month", "coalesce(clients.today_on, cast(clock.as_of_at as date))") }} as date
@@ -25,14 +27,14 @@ select
     cast(
         sum(
             case
-                when is_newest and is_unsettled and not is_mismatch and variance_amount > 0 then variance_amount else 0
+                when is_newest and is_unsettled and is_usage and variance_amount > 0 then variance_amount else 0
             end
         ) as decimal(18, 4)
     ) as under_billed_amount,
     cast(
         sum(
             case
-                when is_newest and is_unsettled and not is_mismatch and variance_amount < 0 then variance_amount else 0
+                when is_newest and is_unsettled and is_usage and variance_amount < 0 then variance_amount else 0
             end
         ) as decimal(18, 4)
     ) as over_billed_amount,
@@ -40,9 +42,12 @@ select
         sum(case when is_unsettled and is_mismatch then variance_amount else 0 end) as decimal(18, 4)
     ) as invoice_mismatch_amount,
     cast(
+        sum(case when is_newest and is_unsettled and is_below_cost then variance_amount else 0 end) as decimal(18, 4)
+    ) as below_cost_amount,
+    cast(
         sum(
             case
-                when is_newest and is_unsettled and not is_mismatch and variance_amount > 0
+                when is_newest and is_unsettled and is_usage and variance_amount > 0
                 then coalesce(accumulated_amount, 0)
                 else 0
             end

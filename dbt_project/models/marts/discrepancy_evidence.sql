@@ -7,6 +7,7 @@ select
     evidence.record_id,
     evidence.record_path as record_key,
     evidence.record_name,
+    cast(evidence.quantity as decimal(18, 4)) as quantity,
     case
         when rows_decided.status = 'written_off' and evidence.bucket = 'billed' and evidence.change = 'added'
         then 'written_off'

@@ -33,3 +33,11 @@ def test_case_31_only_a_silent_device_keeps_its_last_contact(connect: Connect) -
         ("90", None),
         ("64", None),
     ]
+
+
+def test_a_device_brings_what_other_tools_know_it_by(connect: Connect) -> None:
+    """A placeholder in the serial number is kept as it came; what lists no hardware has none."""
+    devices = replay(connect, "ninjaone")["devices"]
+    known_by = rows(devices, "mac_addresses", "system__serial_number", "system__bios_serial_number")
+    assert known_by[0] == ('["3C-11-22-33-44-41", "02-11-22-33-44-41"]', "Default string", "FERN41")
+    assert set(known_by[1:]) == {(None, None, None)}

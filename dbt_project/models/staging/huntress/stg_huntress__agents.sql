@@ -4,6 +4,8 @@ select
     connection_id,
     tenant_id,
     record_key,
+    id,
+    organization_id,
     id as record_id,
     organization_id as company_id,
     serial_number,
@@ -15,8 +17,17 @@ select
     platform,
     os,
     hostname,
+    hostname as host_name,
+    -- A system with the same name on servers and on desks does not say which it is.
+    case
+        when lower(os) like '%server%'
+        then 'server'
+        when lower(platform) = 'darwin' or (lower(platform) = 'windows' and os is not null)
+        then 'workstation'
+    end as device_class,
     case when last_callback_at is not null then 'silent since ' || substr(last_callback_at, 1, 10) end as mark,
     1 as unit_count,
+    'agent' as unit,
     {{ from_iso("created_at") }} as created_at,
     valid_from,
     known_valid_to as valid_to

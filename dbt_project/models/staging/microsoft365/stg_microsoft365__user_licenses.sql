@@ -4,6 +4,7 @@ select
     connection_id,
     tenant_id,
     record_key,
+    user_id,
     user_id as record_id,
     tenant_id as company_id,
     sku_id,
@@ -28,6 +29,7 @@ select
         ''
     ) as mark,
     1 as unit_count,
+    'licence' as unit,
     valid_from,
     known_valid_to as valid_to
 

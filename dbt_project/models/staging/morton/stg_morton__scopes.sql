@@ -5,5 +5,6 @@ select
     tenant_id,
     tenant_name,
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
-    is_connected
+    is_connected,
+    declared_as
 from {{ source("morton", "scopes") }}

@@ -1,0 +1,47 @@
+-- What kinds of tool a client's machines are expected in, and why: what a contract covers, and protection that is
+-- counted.
+with
+
+    contracted as (
+        select distinct contracts.client_id, services.category, services.service_name
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join
+            {{ ref("int_clients") }} as clients
+            on clients.client_id = contracts.client_id
+            and clients.status <> 'internal'
+        inner join {{ ref("int_services") }} as services on services.service_id = contracts.service_id
+        where
+            contracts.effective_from <= clients.today_on
+            and contracts.effective_to > clients.today_on
+            and services.category in ('rmm', 'security', 'backup')
+    ),
+
+    counted as (
+        select distinct positions.client_id, services.category, services.service_name
+        from {{ ref("int_daily_positions") }} as positions
+        inner join
+            {{ ref("int_clients") }} as clients
+            on clients.client_id = positions.client_id
+            and clients.status = 'active'
+            and clients.today_on = positions.quantity_on
+        inner join {{ ref("int_services") }} as services on services.service_id = positions.service_id
+        left join contracted on contracted.client_id = positions.client_id and contracted.category = services.category
+        where services.category = 'security' and positions.observed_quantity > 0 and contracted.client_id is null
+    ),
+
+    expected as (
+        select client_id, category, service_name, true as is_contracted
+        from contracted
+        union all
+        select client_id, category, service_name, false as is_contracted
+        from counted
+    )
+
+select
+    client_id,
+    category,
+    is_contracted,
+    case when is_contracted then 'A contract covers ' else 'The client has, without a contract, ' end
+    || {{ dbt.listagg("service_name", "', '", "order by service_name") }} as expected_because
+from expected
+group by client_id, category, is_contracted
