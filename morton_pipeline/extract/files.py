@@ -112,14 +112,19 @@ def _listed(place: Path, folder: Folder, now: datetime) -> tuple[list[_Report], 
     with os.scandir(place) as entries:
         for entry in entries:
             name = entry.name
-            whole = next((name.removesuffix(end) for end in _UNFINISHED if name.lower().endswith(end)), name)
-            if not fnmatchcase(whole.lower(), folder.pattern.lower()) or name.startswith(("~$", ".")):
+            whole = next((name[: -len(end)] for end in _UNFINISHED if name.lower().endswith(end)), name)
+            is_meant = fnmatchcase(whole.lower(), folder.pattern.lower()) and not name.startswith(("~$", "."))
+            if not is_meant or entry.is_dir(follow_symlinks=False):
                 continue
-            changed_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+            try:
+                changed_at = datetime.fromtimestamp(entry.stat(follow_symlinks=False).st_mtime, UTC)
+            except FileNotFoundError:
+                # It was there a moment ago; whoever moved it will put it back, or not.
+                continue
             # A clock that is ahead on the other side does not make a file look finished.
             if whole != name or abs((now - changed_at).total_seconds()) < folder.quiet_seconds:
                 waiting.append(name)
-            elif not entry.is_dir():
+            else:
                 reports.append(_Report(Path(entry.path), changed_at, _as_of(name, changed_at, folder)))
     first = datetime.min.replace(tzinfo=UTC)
     return sorted(reports, key=lambda r: (r.as_of_at or first, r.changed_at, r.path.name)), sorted(waiting)

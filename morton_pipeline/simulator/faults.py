@@ -188,6 +188,10 @@ async def _capture(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[int, l
     return status, headers, b"".join(chunks)
 
 
+WRAPPERS = ("data", "result")
+"""What some vendors put around their answer."""
+
+
 def _emptied(body: Any) -> Any:
     if isinstance(body, list):
         return []
@@ -195,7 +199,14 @@ def _emptied(body: Any) -> Any:
         return body
     kept = {k: v for k, v in body.items() if k != "@odata.nextLink"}
     return {
-        k: [] if isinstance(v, list) else {} if k in ("pagination", "QueryResponse") else v for k, v in kept.items()
+        k: _emptied(v)
+        if k in WRAPPERS
+        else []
+        if isinstance(v, list)
+        else {}
+        if k in ("pagination", "QueryResponse")
+        else v
+        for k, v in kept.items()
     }
 
 

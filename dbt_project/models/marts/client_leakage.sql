@@ -26,16 +26,12 @@ select
     currency,
     cast(
         sum(
-            case
-                when is_newest and is_unsettled and is_usage and variance_amount > 0 then variance_amount else 0
-            end
+            case when is_newest and is_unsettled and is_usage and variance_amount > 0 then variance_amount else 0 end
         ) as decimal(18, 4)
     ) as under_billed_amount,
     cast(
         sum(
-            case
-                when is_newest and is_unsettled and is_usage and variance_amount < 0 then variance_amount else 0
-            end
+            case when is_newest and is_unsettled and is_usage and variance_amount < 0 then variance_amount else 0 end
         ) as decimal(18, 4)
     ) as over_billed_amount,
     cast(
