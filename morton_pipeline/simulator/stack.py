@@ -29,7 +29,6 @@ WEEK = 7
 """How many days pass between two readings of the further tools, and between two of the reports they send."""
 
 
-
 def _service(
     service_id: str, name: str, category: str, unit: str, price: str, cost: str, vendor: str, accounting_id: int
 ) -> Service:

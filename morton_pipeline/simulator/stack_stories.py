@@ -305,6 +305,13 @@ def distributor(s: Stack) -> list[Story]:
         Story(
             "bought and never sold", "granite", "", "unmapped_sku", "A product is bought that stands for no service."
         ),
+        Story(
+            "dearer than it sells",
+            "pinewood",
+            "M365-BP",
+            "below_cost",
+            "The distributor charges more than the client pays.",
+        ),
         Story("bought as agreed", "harbor-dental", "MAIL-SEC", "", "Trials and cancelled subscriptions are none."),
     ]
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from morton_pipeline.simulator.entities import Agreements, CompanyMapping, Contract, Exclusion, Tool
+from morton_pipeline.simulator.entities import Agreements, CompanyMapping, Contract, Exclusion, Item, Tool
 from morton_pipeline.simulator.names import FREE_SKUS
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, SERVICE_OF
 from morton_pipeline.simulator.stack import GIB
@@ -88,6 +88,7 @@ def expected(world: World, *, as_of: datetime, extractions: Sequence[datetime]) 
         *_unmapped_companies(history),
         *_unmapped_skus(history),
         *_invoice_mismatches(history),
+        *_below_cost(history),
     ]
     return sorted(rows, key=lambda r: (r.kind, r.client_id, r.company_id, r.service_id))
 
@@ -438,3 +439,42 @@ def _invoice_mismatches(history: _History) -> Iterator[Discrepancy]:
             client.currency,
             None,
         )
+
+
+def _below_cost(history: _History) -> Iterator[Discrepancy]:
+    """Services that cost more than they are sold for: at the distributor's price, else at the price list's."""
+    agreements = history.agreements
+    for contract in agreements.contracts:
+        client, service = agreements.client(contract.client_id), agreements.service(contract.service_id)
+        today = history.today(client.time_zone)
+        if not contract.holds_on(today) or client.status == "internal" or client.currency != "USD":
+            continue
+        bought = _bought(history, client.id, service.id, today)
+        quantity = sum((item.quantity for item in bought), Decimal(0))
+        paid = sum((item.quantity * item.facts["partner_cost"] for item in bought), Decimal(0))
+        cost = paid / quantity if quantity else service.unit_cost
+        observed = history.observed(client.id, today).get(service.id, Decimal(0))
+        quantity = quantity or observed
+        if contract.billing_model != "flat" and cost > contract.unit_price and quantity:
+            yield Discrepancy(
+                "below_cost",
+                client.id,
+                "",
+                "",
+                service.id,
+                observed,
+                contract.quantity,
+                None,
+                quantity,
+                _money(quantity, cost - contract.unit_price),
+                "USD",
+                None,
+            )
+
+
+def _bought(history: _History, client_id: str, service_id: str, day: date) -> list[Item]:
+    """Return the subscriptions a client holds at the distributor that are sold as a service."""
+    tool = history.world.tools["pax8"]
+    companies = {m.company_id for m in history.mapped(client_id, day) if m.connection_id == tool.connection_id}
+    items = alive(tool.items, tool.told_at(history.world.starts_at, history.as_of))
+    return [i for i in items if i.is_counted and i.company_id in companies and tool.services.get(i.kind) == service_id]

@@ -36,6 +36,7 @@ def test_every_kind_occurs(truth: list[Discrepancy]) -> None:
         "unmapped_company",
         "unmapped_sku",
         "invoice_mismatch",
+        "below_cost",
     }
     assert kinds["under_billed"] >= 20
     assert any(r.is_within_tolerance for r in truth)
