@@ -112,11 +112,13 @@ def ourselves_and_customers(_: Fetched) -> Walk:
 
 
 def partner_records(page: Page) -> Rows:
-    """An empty list is null, as everywhere in Cove."""
+    """An empty list is null, as everywhere in Cove; that nobody is below us is an answer cut off, and no zero."""
     found = page.body["result"]["result"]
     if page.call.note is None:
         return [{**found, "Level": found["Level"], "IsOwn": True}]
-    return [{**row, "State": row["State"], "IsOwn": False} for row in found or () if row["Id"] != page.call.note]
+    if not found:
+        raise Incomplete("Cove lists no customer below the partner; check what its user may see.")
+    return [{**row, "State": row["State"], "IsOwn": False} for row in found if row["Id"] != page.call.note]
 
 
 def every_account(fetched: Fetched) -> Walk:

@@ -125,10 +125,10 @@ def test_what_is_planted_arrives_as_it_was_planted(app: Any) -> None:
     assert own["Name"] == ACCEPTED["COVE_PARTNER"]
 
 
-def test_a_partner_with_nobody_below_it_is_no_failure() -> None:
+def test_case_2_a_partner_with_nobody_below_it_is_unknown_and_no_zero() -> None:
     found = read(cove.create_app(Tool("cove", "cove", [], [], {}), SimulatedClock(NOW)))
-    assert [len(e.rows or ()) for e in found.values()] == [1, 0, 0]
-    assert [e.error for e in found.values()] == ["", "", ""]
+    assert [e.rows for e in found.values()] == [None, None, None]
+    assert "no customer" in found["partners"].error
 
 
 def test_the_world_moves_with_the_clock() -> None:
