@@ -67,6 +67,9 @@ def publish(path: Path, rows: list[dict[str, Any]]) -> None:
             "vendor varchar, quantity_on date)"
         )
         con.execute(
+            "create or replace table marts.margins (client_id varchar, service_id varchar, fresh_until_at timestamp)"
+        )
+        con.execute(
             "create or replace table marts.source_health (vendor varchar, endpoint varchar, "
             "allowed_age_minutes integer)"
         )
