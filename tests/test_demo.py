@@ -100,6 +100,33 @@ def test_the_leaks_began_on_the_day_they_were_planted(demo: Path) -> None:
     assert {key: found.get(key) for key in planted} == {key: day.isoformat() for key, day in planted.items()}
 
 
+def test_what_was_bought_is_held_against_what_is_held(demo: Path) -> None:
+    rows = {(r["client_id"], r["service_id"]): r for r in listed(demo, "margins")}
+    spare, short, dear = (rows[client, "M365-BP"] for client in ("harbor-dental", "granite", "pinewood"))
+    assert (spare["finding"], spare["purchased_vendor"], spare["commitment_ends_on"]) == ("waste", "pax8", "2026-12-01")
+    assert Decimal(spare["purchased_quantity"]) - Decimal(spare["assigned_quantity"]) == Decimal(
+        spare["waste_quantity"]
+    )
+    assert short["finding"] == "risk", "fewer are bought than people hold"
+    assert "below_cost" in dear["finding"]
+    assert Decimal(dear["unit_cost"]) == Decimal("31.00")
+    sold_dear = {key for key, r in rows.items() if "below_cost" in r["finding"]}
+    assert sold_dear == {("pinewood", "M365-BP")}, "nothing else was planted below its cost"
+
+
+def test_the_machines_that_were_planted_in_one_tool_only_are_named(demo: Path) -> None:
+    gaps = listed(demo, "gaps")
+    named: dict[tuple[str, str], set[str]] = {}
+    for row in gaps:
+        named.setdefault((row["client_id"], row["gap"]), set()).add(row["device_name"])
+    assert named["granite", "no_rmm"] == {f"SPARE-{n}" for n in range(1, 6)}
+    assert named["old-mill", "no_rmm"] == {"LOOM-1", "LOOM-2"}
+    assert named["fairhaven", "no_rmm"] == {"YARD-1", "YARD-2", "YARD-3"}
+    assert len(named["fairhaven", "no_edr"]) == 3, "three laptops came without an agent"
+    assert len(named["granite", "no_backup"]) == 1, "one server's backup ended"
+    assert {r["gap"] for r in gaps} <= {"no_edr", "no_rmm", "no_backup"}, "every machine here can be told apart"
+
+
 def _two_of_one_client(book: Path) -> list[dict[str, Any]]:
     rows = [r for r in listed(book, "discrepancies", "--kind", "under_billed") if r["source_state"] == "known"]
     by_client: dict[str, list[dict[str, Any]]] = {}

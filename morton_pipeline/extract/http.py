@@ -35,6 +35,9 @@ SIZE_CAP = 64 * 1024 * 1024
 SAID = 400
 """Characters of a vendor's own words we pass on, cut after redaction: half a secret is still a secret."""
 
+ON_THE_WAY = 1.02
+"""How much longer our window is than the vendor's, which counts a request when it arrives, not when it is sent."""
+
 LONGEST_WAIT = 120.0
 """Seconds we are willing to wait when asked to; beyond that the next scheduled run is the better try."""
 
@@ -400,7 +403,7 @@ class _Limiting:
         from pyrate_limiter import InMemoryBucket, Limiter, SQLiteBucket
         from pyrate_limiter import Rate as WindowRate
 
-        rates = [WindowRate(self._rate.requests, int(self._rate.seconds * 1000))]
+        rates = [WindowRate(self._rate.requests, int(self._rate.seconds * 1000 * ON_THE_WAY))]
         if self._file is None:
             self._limiter = Limiter(InMemoryBucket(rates))
         else:
