@@ -1,8 +1,8 @@
 -- Which lists of which tools speak of a client, through the companies mapped to it, and how fresh each is.
 with
 
-    -- An account that holds all clients says nothing of a company it never listed: that is a slip in the mapping, not
-    -- a zero.
+    -- An account that holds all clients says nothing of a company
+    -- it never listed: that is a slip in the mapping, not a zero.
     listed as (
         select connection_id, company_id
         from {{ ref("int_companies_unioned") }}

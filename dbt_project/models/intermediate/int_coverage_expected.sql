@@ -1,5 +1,5 @@
--- What kinds of tool a client's machines are expected in, and why: what a contract covers, and protection that is
--- counted.
+-- What kinds of tool a client's machines are expected in, and
+-- why: what a contract covers, and protection that is counted.
 with
 
     contracted as (

@@ -1,6 +1,5 @@
 -- What a machine may be recognised by, one row per device, step and value: its serial number, its network addresses,
--- its
--- host name. Values that many machines of one list share are none: a maker's placeholder, the address of a dock.
+-- its host name. Values that many machines of one list share are none: a maker's placeholder, the address of a dock.
 with
 
     devices as (select * from {{ ref("int_devices_unioned") }}),

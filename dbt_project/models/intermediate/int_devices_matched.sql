@@ -1,7 +1,6 @@
--- The same machine seen by tools of different categories: pairs of records of one client, by serial number, then by
--- network
--- address, then by host name. A pair is a match where neither record has another partner on the other's list; where one
--- has, every pair there could be is kept and none is picked, and weaker evidence decides nothing.
+-- The same machine seen by tools of different categories: pairs of records of one client, by serial number, then
+-- by network address, then by host name. A pair is a match where neither record has another partner on the other's
+-- list; where one has, every pair there could be is kept and none is picked, and weaker evidence decides nothing.
 {% set steps = ["serial", "address", "name"] %}
 with
 

@@ -1,6 +1,5 @@
--- The machines clients have, as each tool lists them now, but for those a vendor's rule sets aside, and for records
--- that
--- carry nothing a machine could be recognised by: an account of a whole tenant is no machine.
+-- The machines clients have, as each tool lists them now, but for those a vendor's rule sets aside, and for
+-- records that carry nothing a machine could be recognised by: an account of a whole tenant is no machine.
 with
 
     clients as (select * from {{ ref("int_clients") }} where status <> 'internal'),

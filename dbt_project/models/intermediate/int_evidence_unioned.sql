@@ -94,8 +94,8 @@ with
             case
                 when coalesce(standing_now, '') = 'counted' and coalesce(standing_agreed, '') = 'counted'
                 then 'kept'
-                -- A variance as old as our first reading has no agreed set to compare with: nothing was added that we
-                -- know of.
+                -- A variance as old as our first reading has no agreed
+                -- set to compare with: nothing was added that we know of.
                 when coalesce(standing_now, '') = 'counted' and not has_agreed_set
                 then 'kept'
                 when coalesce(standing_now, '') = 'counted'

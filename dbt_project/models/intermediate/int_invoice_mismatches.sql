@@ -1,8 +1,8 @@
 -- Where the recurring invoice bills another quantity than the contract says, or bills what no contract covers.
 with
 
-    -- The companies in the accounting system a client is billed from; a client nobody there knows could be in any of
-    -- them.
+    -- The companies in the accounting system a client is billed
+    -- from; a client nobody there knows could be in any of them.
     seen as (
         select connection_id, customer_id
         from {{ ref("stg_quickbooks_online__customers") }}

@@ -1,5 +1,5 @@
--- What clients have bought and what is assigned, record by record as it stands now, each with the service it is sold
--- as.
+-- What clients have bought and what is assigned, record by
+-- record as it stands now, each with the service it is sold as.
 with
 
     spells as (

@@ -1,7 +1,6 @@
 {{ config(materialized="view") }}
--- What each counted list is a number of, by tool: things deployed, licences people hold, or what was bought. A tool
--- that
--- only lists what was bought is a distributor.
+-- What each counted list is a number of, by tool: things deployed, licences people
+-- hold, or what was bought. A tool that only lists what was bought is a distributor.
 {% for e in countable_endpoints() %}
     {% if e.is_declared %}
         select distinct

@@ -1,5 +1,5 @@
--- Contracts in force that nothing could count: no connection, no mapped company, no mapping for the service, or nothing
--- read yet.
+-- Contracts in force that nothing could count: no connection, no
+-- mapped company, no mapping for the service, or nothing read yet.
 select
     periods.period_month,
     periods.last_on,

@@ -1,6 +1,5 @@
--- What is bought of a service for a client, and what that costs a month. Where a distributor lists it, its number
--- stands;
--- else what the vendor itself says was bought. Numbers of two vendors are never added.
+-- What is bought of a service for a client, and what that costs a month. Where a distributor lists it,
+-- its number stands; else what the vendor itself says was bought. Numbers of two vendors are never added.
 with
 
     records as (

@@ -12,8 +12,8 @@ with
         where spells.standing = 'counted'
     ),
 
-    -- A person holding two licences, or one that changed hands of SKU, is one seat: their overlapping spells are
-    -- joined.
+    -- A person holding two licences, or one that changed hands
+    -- of SKU, is one seat: their overlapping spells are joined.
     persons as (
         select
             *,

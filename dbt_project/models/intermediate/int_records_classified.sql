@@ -81,8 +81,8 @@ with
             clients.status as client_status,
             coalesce(clients.time_zone, 'UTC') as time_zone,
             coalesce(clients.today_on, today.today_on) as today_on,
-            -- Gigabytes are no devices: what is counted in another unit than the service is sold in never counts for
-            -- it.
+            -- Gigabytes are no devices: what is counted in another
+            -- unit than the service is sold in never counts for it.
             case when {{ units_fit("records.unit", "services.unit") }} then decided.service_id end as service_id,
             case
                 when not {{ units_fit("records.unit", "services.unit") }}

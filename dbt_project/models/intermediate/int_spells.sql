@@ -1,8 +1,8 @@
 -- A spell is a stretch of days in which one record stood in one bucket. Exclusions cut a record's time into pieces.
 with
 
-    -- An exclusion names a record, or records of a client, or of everybody: three joins, so that only the last looks
-    -- at all.
+    -- An exclusion names a record, or records of a client, or of
+    -- everybody: three joins, so that only the last looks at all.
     {% set ways = [
         "lower(exclusions.record_id) = lower(records.record_id)",
         "exclusions.record_id is null and exclusions.client_id = records.client_id",
@@ -192,9 +192,8 @@ with
             (select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}) as today
     ),
 
-    -- A new version of a record, or a new stretch of mappings, that leaves it where it stood does not begin anything.
-    -- Most
-    -- records have one spell without an end, and nothing to look back at.
+    -- A new version of a record, or a new stretch of mappings, that leaves it where it stood does
+    -- not begin anything. Most records have one spell without an end, and nothing to look back at.
     ended as (select distinct vendor, record_path from stood where spell_to < cast('9999-12-31' as date)),
 
     turned as (

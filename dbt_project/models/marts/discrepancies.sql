@@ -28,8 +28,8 @@ with
         group by findings.discrepancy_id
     ),
 
-    -- The same units are not billed twice because their row changed its kind: usage is netted whatever it was called
-    -- then.
+    -- The same units are not billed twice because their row changed
+    -- its kind: usage is netted whatever it was called then.
     counted_off as (
         select
             findings.*,
@@ -57,8 +57,8 @@ with
         from counted_off
     ),
 
-    -- A row that was invoiced before shows only what has come since; one that was invoiced exactly stays as it was
-    -- sent.
+    -- A row that was invoiced before shows only what has come
+    -- since; one that was invoiced exactly stays as it was sent.
     netted as (
         select
             judged.*,

@@ -1,5 +1,5 @@
--- Pax8 writes dates in three ways, some with a time and an offset; the day as it is written is the first ten
--- characters.
+-- Pax8 writes dates in three ways, some with a time and an
+-- offset; the day as it is written is the first ten characters.
 with versions as ({{ known_versions(source("pax8", "subscriptions")) }})
 
 select
