@@ -85,6 +85,8 @@ class Limits:
     jump_factor: Decimal = Decimal("1.8")
     """An extraction with more than this many times its records is suspect."""
     four_eyes_above: Decimal | None = None
+    change_factor: Decimal = Decimal(2)
+    """An invoice may come to this many times what its client was billed in the month before."""
 
 
 _NUMBERS = ("requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds")

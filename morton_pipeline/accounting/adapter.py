@@ -20,26 +20,29 @@ class FoundLine:
 
     item_id: str
     amount: Decimal
+    """Net; negative on a credit note."""
     served_on: date | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An invoice as the accounting system has it, or as we mean it to be."""
+    """An invoice or a credit note as the accounting system has it, or as we mean it to be."""
 
     accounting_id: str
     reference: str
+    """Our number for it; on one that is not ours, the number people know it by."""
     customer_id: str
     currency: str
     lines: Sequence[FoundLine]
     note: str
     """Where our reference and the decisions stand, out of the customer's sight."""
     dated_on: date | None = None
-
-    @property
-    def is_void(self) -> bool:
-        """Whether it was voided: it keeps its number, bills nothing, and says so in its note."""
-        return self.net_amount == 0 and "void" in self.note.lower()
+    is_credit: bool = False
+    is_void: bool = False
+    """Whether it was voided or deleted and is kept to be seen: it bills nothing."""
+    is_draft: bool = False
+    """Whether it waits to be released: it is there, and not yet in the books."""
 
     @property
     def net_amount(self) -> Decimal:
@@ -48,7 +51,11 @@ class Found:
 
 
 class Adapter(Protocol):
-    """One accounting system. Every call may raise `RunStopped`."""
+    """One accounting system. Every call may raise `RunStopped`.
+
+    Invoices and credit notes are one thing here: a credit note's amounts are negative, and whatever the system calls
+    it is the adapter's own affair.
+    """
 
     destination: str
     """The connection invoices go to."""
@@ -56,36 +63,51 @@ class Adapter(Protocol):
     """The system's name, for sentences."""
     needs_ids: bool
     """Whether clients and services must carry the system's ids in the seeds."""
+    reference_length: int
+    """The most characters a document number may have: ours is made to fit, and never cut."""
+    most_lines: int
+    """The most lines a document may have."""
 
     def check(self) -> None:
         """Refuse to begin when invoices could not be found again afterwards."""
         ...
 
     def render(self, draft: Draft) -> str:
-        """Write the body that is sent: canonical JSON, the same for the same draft on any day."""
+        """Write the body that is sent: canonical JSON, the same for the same draft on any day. Calls nobody."""
         ...
 
-    def expect(self, payload: str) -> Found:
-        """Read a body back as the invoice it asks for."""
+    def expect(self, payload: str, *, is_credit: bool) -> Found:
+        """Read a body back as the document it asks for."""
         ...
 
-    def find(self, reference: str) -> list[Found]:
-        """Return every invoice with our reference. Raises `LookupFailed` or `NotSent`."""
+    def find(self, expected: Found) -> list[Found]:
+        """Return every document with the expected one's reference. Raises `LookupFailed` or `NotSent`."""
         ...
 
-    def look_alikes(self, customer_id: str, since: date) -> list[Found]:
-        """Return the customer's invoices dated since a day, whoever made them; none where the system cannot tell."""
+    def list_since(self, since: date) -> list[Found]:
+        """Return every invoice and credit note dated since a day, whoever made it. Raises `LookupFailed`, `NotSent`."""
         ...
 
-    def create(self, payload: str, key: str) -> str:
-        """Send a body under its idempotency key and return the new invoice's id.
+    def create(self, payload: str, key: str, *, is_credit: bool) -> str:
+        """Send a body under its idempotency key and return the new document's id.
 
         Raises `Refused`, `NotSent` or `OutcomeUnknown`.
         """
         ...
 
-    def read_back(self, accounting_id: str) -> Found | None:
-        """Return one invoice, or nothing when it is gone. Raises `LookupFailed` or `NotSent`."""
+    def release(self, found: Found) -> None:
+        """Put a draft into the books where this connection wants that. Called again after a crash: it must not matter.
+
+        Raises as `create` does. A system that has no drafts, or is to keep them, is never asked: see `is_to_release`.
+        """
+        ...
+
+    def is_to_release(self, found: Found) -> bool:
+        """Whether a document still waits for `release`."""
+        ...
+
+    def read_back(self, expected: Found, accounting_id: str) -> Found | None:
+        """Return one document, or nothing when it is gone. Raises `LookupFailed` or `NotSent`."""
         ...
 
     def close(self) -> None:
@@ -95,6 +117,8 @@ class Adapter(Protocol):
 
 def difference(expected: Found, found: Found) -> str | None:
     """Say in what an invoice differs from the one approved, or nothing when it is the same to the cent."""
+    if found.is_credit != expected.is_credit:
+        return "it is a credit note" if found.is_credit else "it is an invoice, not a credit note"
     if found.customer_id != expected.customer_id:
         return f"it is for customer {found.customer_id}, not {expected.customer_id}"
     if found.currency and found.currency != expected.currency:

@@ -6,11 +6,12 @@ Belongs here: which decisions may be sent now and how their lines read. Writes n
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from morton_pipeline.accounting.seeds import Seeds
 from morton_pipeline.errors import BadInput
@@ -20,9 +21,14 @@ from morton_pipeline.ledger.invoices import Invoice, Line
 from morton_pipeline.ledger.store import Ledger
 
 MOST_LINES = 200
-"""Lines of one invoice: the note must have room for every decision's id."""
+"""Lines of one invoice, whatever a system takes: the note must have room for every decision's id."""
+
+_MARK = re.compile(r"\bMorton (M[A-Z0-9-]+):")
 
 VOIDED = "Reopen the approval; what is still owed is approved anew and gets a number of its own."
+
+if TYPE_CHECKING:
+    from morton_pipeline.accounting.adapter import Adapter
 
 Decision = dict[str, Any]
 
@@ -45,6 +51,11 @@ class Draft:
     """The accounting system's item of each line."""
     payload: str = ""
     """The body, to the byte."""
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether it gives money back: it is made as a credit note, and its amounts are negative here."""
+        return self.total_amount < 0
 
     @property
     def note(self) -> str:
@@ -73,10 +84,8 @@ def plan(
     ledger: Ledger,
     current_rows: Mapping[str, Mapping[str, Any]],
     seeds: Seeds,
+    target: "Adapter",
     *,
-    render: Callable[[Draft], str],
-    destination: str,
-    needs_ids: bool = True,
     period: date | None = None,
 ) -> Plan:
     """Group what is approved, unsent and still as it was approved; `current_rows` are the mart's rows by discrepancy.
@@ -108,10 +117,10 @@ def plan(
                 result.withdrawn.append((invoice, _lost(lost, result.held)))
             else:
                 groups.append([free.pop(line.decision_id) for line in invoice.lines])
-    groups.extend(_grouped(list(free.values())))
+    groups.extend(_grouped(list(free.values()), min(MOST_LINES, target.most_lines)))
     for group in groups:
         if period is None or group[0]["period_month"] == period:
-            _draft(result, group, seeds, render, destination, needs_ids, carried)
+            _draft(result, group, seeds, target, carried)
     result.drafts.sort(key=lambda d: d.reference)
     return result
 
@@ -148,21 +157,20 @@ def _lost(lines: Sequence[Line], held: Sequence[tuple[Decision, str]]) -> str:
     return f"Taken back before it was sent. {' '.join(said)}"
 
 
-def _grouped(loose: Sequence[Decision]) -> list[list[Decision]]:
-    groups: dict[tuple[str, date, str], list[Decision]] = {}
+def _grouped(loose: Sequence[Decision], most: int) -> list[list[Decision]]:
+    """Put together what goes on one document: money that is owed and money that is given back never share one."""
+    groups: dict[tuple[str, date, str, bool], list[Decision]] = {}
     for decision in loose:
-        key = (decision["client_id"], decision["period_month"], decision["currency"])
+        key = (decision["client_id"], decision["period_month"], decision["currency"], decision["amount"] < 0)
         groups.setdefault(key, []).append(decision)
-    return [g[start : start + MOST_LINES] for g in groups.values() for start in range(0, len(g), MOST_LINES)]
+    return [g[start : start + most] for g in groups.values() for start in range(0, len(g), most)]
 
 
 def _draft(
     result: Plan,
     group: list[Decision],
     seeds: Seeds,
-    render: Callable[[Draft], str],
-    destination: str,
-    needs_ids: bool,
+    target: "Adapter",
     carried: Mapping[str, Invoice],
 ) -> None:
     """Add the draft of one group, or hold all of it: an invoice is never sent with a part missing."""
@@ -170,45 +178,58 @@ def _draft(
     client_id, services = first["client_id"], [d["service_id"] for d in group]
     earlier = carried.get(first["decision_id"])
     try:
-        if earlier is not None and earlier.destination != destination:
-            raise BadInput(f"invoice {earlier.reference} was planned for {earlier.destination}, not for {destination}.")
-        customer_id = seeds.clients.look_up(client_id, "accounting_customer_id") if needs_ids else client_id
-        item_ids = [seeds.services.look_up(s, "accounting_item_id") if needs_ids else s for s in services]
+        if earlier is not None and earlier.destination != target.destination:
+            raise BadInput(
+                f"invoice {earlier.reference} was planned for {earlier.destination}, not for {target.destination}."
+            )
+        customer_id = seeds.clients.look_up(client_id, "accounting_customer_id") if target.needs_ids else client_id
+        item_ids = [seeds.services.look_up(s, "accounting_item_id") if target.needs_ids else s for s in services]
+        reference = reference_of(
+            client_id,
+            first["period_month"],
+            first["currency"],
+            [d["decision_id"] for d in group],
+            target.reference_length,
+        )
+        lines = [line_of(decision) for decision in group]
+        draft = Draft(
+            invoice_id=digest(["invoice", reference])[:16],
+            reference=reference,
+            destination=target.destination,
+            client_id=client_id,
+            client_name=seeds.clients.value(client_id, "client_name") or client_id,
+            customer_id=customer_id,
+            period_month=first["period_month"],
+            currency=first["currency"],
+            total_amount=sum((line.amount for line in lines), Decimal(0)),
+            lines=lines,
+            item_ids=item_ids,
+        )
+        result.drafts.append(replace(draft, payload=target.render(draft)))
     except BadInput as missing:
         result.held.extend((decision, str(missing)) for decision in group)
-        return
-    reference = reference_of(client_id, first["period_month"], first["currency"], [d["decision_id"] for d in group])
-    lines = [_line(decision) for decision in group]
-    draft = Draft(
-        invoice_id=digest(["invoice", reference])[:16],
-        reference=reference,
-        destination=destination,
-        client_id=client_id,
-        client_name=seeds.clients.value(client_id, "client_name") or client_id,
-        customer_id=customer_id,
-        period_month=first["period_month"],
-        currency=first["currency"],
-        total_amount=sum((line.amount for line in lines), Decimal(0)),
-        lines=lines,
-        item_ids=item_ids,
-    )
-    result.drafts.append(Draft(**{**draft.__dict__, "payload": render(draft)}))
 
 
-def _line(decision: Decision) -> Line:
-    """Write one line. Where quantity × price is not the amount (tiers, minimums), it is one at the amount."""
+def line_of(decision: Mapping[str, Any]) -> Line:
+    """Write one line. Where quantity × price is not the amount (tiers, minimums), it is one at the amount.
+
+    What is given back has a quantity and an amount below zero, and the numbers of the invoices that billed it.
+    """
     row, amount, currency = json.loads(decision["row"]), decision["amount"], decision["currency"]
     quantity, price = decision["quantity"], row.get("unit_price")
     name = row.get("service_name") or decision["service_id"]
     when = f"{decision['period_month']:%B %Y}"
-    mark = f"(ref {decision['discrepancy_id']})"
-    if quantity and quantity > 0 and price and rounded(quantity * Decimal(price), currency) == amount:
+    origin = f", billed on {row['invoiced_as']}" if amount < 0 and row.get("invoiced_as") else ""
+    mark = f"{origin} (ref {decision['discrepancy_id']})"
+    sign = -1 if amount < 0 else 1
+    verb = "credit for " if amount < 0 else ""
+    if quantity and price and Decimal(price) > 0 and rounded(quantity * Decimal(price), currency) == amount:
         unit_price = Decimal(price)
-        text = f"{name}: {plain(quantity)} × {price_text(unit_price, currency)} {currency}, {when} {mark}"
+        text = f"{name}: {verb}{plain(abs(quantity))} × {price_text(unit_price, currency)} {currency}, {when}{mark}"
     else:
-        units = f"{plain(quantity)} units at the contract's prices" if quantity else "as agreed"
-        quantity, unit_price = Decimal(1), amount
-        text = f"{name}: {units}, {when} {mark}"
+        units = f"{plain(abs(quantity))} units at the contract's prices" if quantity else "as agreed"
+        quantity, unit_price = Decimal(sign), abs(amount)
+        text = f"{name}: {verb}{units}, {when}{mark}"
     return Line(
         decision_id=decision["decision_id"],
         discrepancy_id=decision["discrepancy_id"],
@@ -227,15 +248,33 @@ def price_text(price: Decimal, currency: str) -> str:
     return format(cents, "f") if cents == price else plain(price)
 
 
-def reference_of(client_id: str, period_month: date, currency: str, decision_ids: Sequence[str]) -> str:
-    """Return our own number for an invoice: 20 characters, the same for the same decisions, also after a restore."""
+def reference_of(
+    client_id: str, period_month: date, currency: str, decision_ids: Sequence[str], length: int = 20
+) -> str:
+    """Return our own number for an invoice, the same for the same decisions, also after a restore.
+
+    20 characters with the month to read in it, 11 where the accounting system takes no more; one is never cut, because
+    two numbers may be the same when they are.
+    """
     what = canonical([client_id, period_month, currency, sorted(decision_ids)])
-    return f"M{period_month:%Y%m}-{base64.b32encode(hashlib.sha256(what.encode()).digest())[:12].decode()}"
+    code = base64.b32encode(hashlib.sha256(what.encode()).digest()).decode()
+    if length >= 20:
+        return f"M{period_month:%Y%m}-{code[:12]}"
+    if length >= 11:
+        return f"M{code[:10]}"
+    raise BadInput(f"Our shortest number has 11 characters, and the accounting system takes {length}: it is never cut.")
+
+
+def marked(note: str) -> str | None:
+    """Return the reference in a note we wrote, or nothing when it is not ours."""
+    found = _MARK.search(note)
+    return found[1] if found else None
 
 
 def request_key(invoice: Invoice) -> str:
     """Return the idempotency key: one for an invoice and its body, whenever and by whomever it is sent.
 
-    Only an invoice that a person deleted gets another one: the old key would replay the answer that made it.
+    Only what was answered with a clear no, or was deleted by a person, gets another one: under the old key some systems
+    replay that answer whatever was mended since.
     """
-    return f"morton-{digest([invoice.invoice_id, invoice.payload, invoice.gone_count])[:32]}"
+    return f"morton-{digest([invoice.invoice_id, invoice.payload, invoice.refusal_count])[:32]}"

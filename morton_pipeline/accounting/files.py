@@ -30,6 +30,8 @@ class Files:
     destination = "files"
     title = "The invoice folder"
     needs_ids = False
+    reference_length = 40
+    most_lines = 1000
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,24 +68,23 @@ class Files:
             }
         )
 
-    def expect(self, payload: str) -> Found:
+    def expect(self, payload: str, *, is_credit: bool) -> Found:
         """Read a body back as the invoice it asks for."""
         return _found(json.loads(payload))
 
-    def find(self, reference: str) -> list[Found]:
+    def find(self, expected: Found) -> list[Found]:
         """The file of that name, if there is one."""
-        found = self.read_back(reference)
+        found = self.read_back(expected, expected.reference)
         return [] if found is None else [found]
 
-    def look_alikes(self, customer_id: str, since: date) -> list[Found]:
-        """The client's other files of that month and later ones."""
+    def list_since(self, since: date) -> list[Found]:
+        """The files of that month and later ones."""
         if not self._folder.is_dir():
             return []
         paths = [path for path in sorted(self._folder.glob("M*-*.json")) if path.name >= f"M{since:%Y%m}-"]
-        found = [_found(json.loads(path.read_bytes())) for path in paths]
-        return [f for f in found if f.customer_id == customer_id]
+        return [_found(json.loads(path.read_bytes())) for path in paths]
 
-    def create(self, payload: str, key: str) -> str:
+    def create(self, payload: str, key: str, *, is_credit: bool) -> str:
         """Put both files into place whole. The JSON comes last: it is what makes the invoice exist."""
         invoice = json.loads(payload)
         path = self._folder / f"{invoice['reference']}.json"
@@ -95,7 +96,14 @@ class Files:
             raise Refused(f"{path} exists already.", is_duplicate=True) from None
         return str(invoice["reference"])
 
-    def read_back(self, accounting_id: str) -> Found | None:
+    def is_to_release(self, found: Found) -> bool:
+        """A file has no draft."""
+        return False
+
+    def release(self, found: Found) -> None:
+        """Never asked."""
+
+    def read_back(self, expected: Found, accounting_id: str) -> Found | None:
         """Read the file again."""
         path = self._folder / f"{accounting_id}.json"
         return _found(json.loads(path.read_bytes())) if path.is_file() else None
@@ -117,9 +125,13 @@ def _found(invoice: Mapping[str, Any]) -> Found:
         reference=invoice["reference"],
         customer_id=invoice["client_id"],
         currency=invoice["currency"],
-        lines=tuple(FoundLine(line["service_id"], Decimal(line["amount"])) for line in invoice["lines"]),
+        lines=tuple(
+            FoundLine(line["service_id"], Decimal(line["amount"]), text=line["description"])
+            for line in invoice["lines"]
+        ),
         note=invoice["note"],
         dated_on=date.fromisoformat(invoice["period_month"]),
+        is_credit=Decimal(invoice["total_amount"]) < 0,
     )
 
 

@@ -6,6 +6,8 @@
        │                                what was approved is another amount by now: take it back, never send it
        └──────────────────▶ parked      a person must act; the reason says how
 
+A system with drafts is given one first: it is compared to the cent, and released only then.
+
 Belongs here: which step follows which. Every step is durable before what it announces is done. Does not: an accounting
 system's API (its adapter), or what is sent (`drafts.py`).
 """
@@ -15,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +35,7 @@ from morton_pipeline.accounting.errors import (
 )
 from morton_pipeline.book import Limits
 from morton_pipeline.clock import wall
+from morton_pipeline.failpoints import side_effect
 from morton_pipeline.ledger import decisions, invoices
 from morton_pipeline.ledger.canonical import plain
 from morton_pipeline.ledger.invoices import Invoice
@@ -70,6 +74,18 @@ class Run:
     silences: int = 0
     blocked: set[str] = field(default_factory=set)
     """Discrepancies that an invoice without an approval may still bill."""
+    since: date = date.min
+    """How far back the system's own invoices are compared: the month before the oldest that is sent."""
+
+    @cached_property
+    def others(self) -> list[Found]:
+        """What the accounting system has, asked once in a run and before the first is sent."""
+        return self.target.list_since(self.since)
+
+    @cached_property
+    def known(self) -> set[str]:
+        """The references this ledger knows. A document of ours that is none of them was sent by a ledger since lost."""
+        return {i.reference for i in invoices.current(self.ledger)}
 
     def mine(self) -> list[Invoice]:
         """Return the invoices meant for this accounting system."""
@@ -147,21 +163,22 @@ class Run:
         if found is None or self._settled(invoice, found) or self._resembles(invoice):
             return
         self.sent_count += 1
-        self.sent_amounts[invoice.currency] += invoice.total_amount
+        self.sent_amounts[invoice.currency] += abs(invoice.total_amount)
         self._create(invoice)
 
     def _intend(self, draft: Draft) -> Invoice | None:
         """Write the intent, or bring the one of an earlier run up to date."""
         self.seen.add(draft.reference)
-        invoices.add(
-            self.ledger,
-            draft.intent,
-            draft.lines,
-            payload=draft.payload,
-            customer_id=draft.customer_id,
-            actor=self.actor,
-            at=self.at,
-        )
+        with side_effect("intend"):
+            invoices.add(
+                self.ledger,
+                draft.intent,
+                draft.lines,
+                payload=draft.payload,
+                customer_id=draft.customer_id,
+                actor=self.actor,
+                at=self.at,
+            )
         invoice = invoices.one(self.ledger, draft.invoice_id)
         if not invoice.is_unsent:
             return None
@@ -173,7 +190,7 @@ class Run:
         """Park what exceeds a safety bound, and leave parked what a bound parked until that bound is raised."""
         if invoice.reference in self.released:
             return False
-        limits, amount = self.limits, invoice.total_amount
+        limits, amount = self.limits, abs(invoice.total_amount)
         checks = (
             ("amount_per_invoice", limits.amount_per_invoice, amount, "this invoice comes to"),
             (
@@ -204,7 +221,7 @@ class Run:
     def _find(self, invoice: Invoice) -> list[Found] | None:
         """Look up our reference; nothing when there was no answer, and then nothing is sent either."""
         try:
-            found = self.target.find(invoice.reference)
+            found = self.target.find(_expected(self.target, invoice))
         except NotSent as failure:
             self._note(invoice, str(failure))
             raise Enough from failure
@@ -225,7 +242,7 @@ class Run:
         if not found:
             return False
         found = [f for f in found if not f.is_void] or found[:1]
-        said = difference(self.target.expect(invoice.payload), found[0])
+        said = difference(_expected(self.target, invoice), found[0])
         if found[0].is_void:
             reason = f"{self._named(found)} with this number was voided. {drafts.VOIDED}"
             self._step(invoice, "refused", cause=invoices.VOIDED, reason=reason)
@@ -242,6 +259,8 @@ class Run:
                 invoices.MISMATCH,
                 f"{self._named(found)} has this number, but {said}. {_MEND}",
             )
+        elif self.target.is_to_release(found[0]):
+            self._release(invoice, found[0])
         else:
             reason = "" if invoice.was_sent else "It existed already and is the same to the cent; nothing was sent."
             self._step(invoice, "posted", accounting_id=found[0].accounting_id, reason=reason)
@@ -255,24 +274,78 @@ class Run:
         if invoice.reference in self.released:
             return False
         try:
-            others = self.target.look_alikes(invoice.customer_id, _month_before(invoice.period_month))
-        except (LookupFailed, NotSent) as failure:
+            others = self.others
+        except (LookupFailed, NotSent, Refused) as failure:
             self._note(
                 invoice, f"{self.target.title} could not be asked for like invoices; nothing was sent. {failure}"
             )
             return True
-        expected = self.target.expect(invoice.payload)
+        expected = _expected(self.target, invoice)
         for other in others:
-            if said := _likeness(invoice, expected, other):
+            if said := self._likeness(invoice, expected, other):
                 self._park(
                     invoice,
                     invoices.LOOK_ALIKE,
-                    f"{self._named([other])} {said}. Nothing was sent: if it bills the same, reopen the approval "
-                    "with that as the reason; if not, release this one "
+                    f"{self._named([other])} {said}. Nothing was sent. If it bills the same, link it "
+                    f"(`morton invoices link {invoice.reference} {other.accounting_id}`); if not, release this one "
                     f"(`morton invoices post --release {invoice.reference}`).",
                 )
                 return True
-        return False
+        return self._jumps(invoice, expected)
+
+    def _likeness(self, invoice: Invoice, expected: Found, other: Found) -> str | None:
+        """Say in what a document of another number is like this one."""
+        if other.is_void or other.customer_id != expected.customer_id or other.is_credit != expected.is_credit:
+            return None
+        if invoice.reference in (other.reference, drafts.marked(other.note)):
+            return None
+        number = other.reference or "without a number"
+        if mark := drafts.marked(other.note):
+            if shared := [x.decision_id for x in invoice.lines if x.decision_id in other.note]:
+                return f"({number}) bills decision {shared[0]} already"
+            if mark in self.known:
+                return None
+            texts = " ".join(line.text for line in other.lines)
+            if again := [x.discrepancy_id for x in invoice.lines if x.discrepancy_id in texts]:
+                return (
+                    f"({number}) bills row {again[0]} already and is unknown to this ledger, which must have been "
+                    "restored from an older copy"
+                )
+        month = f"{invoice.period_month:%Y-%m}"
+        for line in expected.lines:
+            for twin in other.lines:
+                day = twin.served_on or other.dated_on
+                if (twin.item_id, twin.amount) == (line.item_id, line.amount) and day and f"{day:%Y-%m}" == month:
+                    return f"({number}) has a line of {plain(abs(line.amount))} for item {line.item_id} in {month}"
+        return None
+
+    def _jumps(self, invoice: Invoice, expected: Found) -> bool:
+        """Park an invoice out of all proportion to what its client was billed in the month before."""
+        bound = self.limits.change_factor
+        before = month_before(invoice.period_month)
+        billed = sum(
+            (
+                other.net_amount
+                for other in self.others
+                if other.customer_id == expected.customer_id
+                and (not other.currency or other.currency == invoice.currency)
+                and not other.is_void
+                and not other.is_credit
+                and other.dated_on is not None
+                and other.dated_on.replace(day=1) == before
+            ),
+            Decimal(0),
+        )
+        if not billed or abs(invoice.total_amount) <= billed * bound:
+            return False
+        said = (
+            f"It comes to {plain(abs(invoice.total_amount))} {invoice.currency}, and all that {self.target.title} has "
+            f"for this client in {before:%B %Y} is {plain(billed)}: more than limits.change_factor ({plain(bound)}) "
+            "times that. Nothing was sent: check the invoice, then raise the bound in connections.yaml or release it "
+            f"(`morton invoices post --release {invoice.reference}`)."
+        )
+        self._park(invoice, f"{invoices.BOUND} change_factor {plain(bound)}", said)
+        return True
 
     def _create(self, invoice: Invoice) -> None:
         """Announce, call, and record the answer."""
@@ -281,7 +354,9 @@ class Run:
         if sending is None:
             return
         try:
-            accounting_id = self.target.create(sending.payload, drafts.request_key(sending))
+            with side_effect("create"):
+                key = drafts.request_key(sending)
+                accounting_id = self.target.create(sending.payload, key, is_credit=sending.is_credit)
         except OutcomeUnknown as failure:
             self._step(
                 sending,
@@ -327,7 +402,7 @@ class Run:
         """Posted means seen: the invoice is read back and compared with what was approved."""
         title = self.target.title
         try:
-            found = self.target.read_back(accounting_id)
+            found = self.target.read_back(_expected(self.target, sending), accounting_id)
         except AccountingError as failure:
             self._step(
                 sending,
@@ -340,7 +415,7 @@ class Run:
             return
         if found is None:
             self._step(sending, "uncertain", reason=f"{title} made invoice {accounting_id}, and cannot find it.")
-        elif said := difference(self.target.expect(sending.payload), found):
+        elif said := difference(_expected(self.target, sending), found):
             self._step(
                 sending,
                 "parked",
@@ -348,12 +423,33 @@ class Run:
                 accounting_id=accounting_id,
                 reason=f"{title} made invoice {accounting_id}, but {said}. {_MEND}",
             )
+        elif self.target.is_to_release(found):
+            self._release(sending, found)
         else:
             self._step(sending, "posted", accounting_id=accounting_id)
 
-    def _park(self, invoice: Invoice, cause: str, reason: str) -> None:
+    def _release(self, invoice: Invoice, draft: Found) -> None:
+        """Put a draft that is the approved one to the cent into the books; whatever is not a clear yes rests."""
+        title, accounting_id = self.target.title, draft.accounting_id
+        try:
+            with side_effect("release"):
+                self.target.release(draft)
+        except Refused as failure:
+            said = f"Invoice {accounting_id} stays a draft in {title}, which will not release it: {failure}"
+            if failure.is_closed_period:
+                said += " Open the period there and post again."
+            self._park(invoice, invoices.MISMATCH, f"{said} {_MEND}", accounting_id=accounting_id)
+        except AccountingError as failure:
+            said = f"{title} made invoice {accounting_id}, and its release had no clear answer. {failure}"
+            self._step(invoice, "uncertain", accounting_id=accounting_id, reason=said)
+            if isinstance(failure, RunStopped):
+                raise
+        else:
+            self._step(invoice, "posted", accounting_id=accounting_id)
+
+    def _park(self, invoice: Invoice, cause: str, reason: str, **values: Any) -> None:
         if (invoice.state, invoice.cause, invoice.reason) != ("parked", cause, reason):
-            self._step(invoice, "parked", cause=cause, reason=reason)
+            self._step(invoice, "parked", cause=cause, reason=reason, **values)
 
     def _note(self, invoice: Invoice, reason: str) -> None:
         """Say why an invoice stands still, without moving it or its quiet period."""
@@ -367,7 +463,8 @@ class Run:
             return _undone(con, invoice) if state == "sending" else None
 
         try:
-            invoices.step(self.ledger, invoice, state, actor=self.actor, at=self.at, unless=unless, **values)
+            with side_effect(f"step {state}"):
+                invoices.step(self.ledger, invoice, state, actor=self.actor, at=self.at, unless=unless, **values)
         except (invoices.Overtaken, invoices.NoLongerApproved):
             return None
         return invoices.one(self.ledger, invoice.invoice_id)
@@ -376,7 +473,8 @@ class Run:
         return f"{self.target.title} invoice {' and '.join(f.accounting_id for f in found)}"
 
 
-def _month_before(month: date) -> date:
+def month_before(month: date) -> date:
+    """Return the first day of the month before."""
     return (month.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
@@ -391,19 +489,5 @@ def _is_lost(standing: Mapping[str, Any] | None, decision_id: str) -> bool:
     return standing is None or standing["decision_id"] != decision_id or standing["action"] != "approve"
 
 
-def _likeness(invoice: Invoice, expected: Found, other: Found) -> str | None:
-    """Say in what an invoice of another number is like this one."""
-    if other.reference == invoice.reference:
-        return None
-    if "Morton" in other.note and (shared := [x.decision_id for x in invoice.lines if x.decision_id in other.note]):
-        return f"({other.reference}) bills decision {shared[0]} already"
-    if "Morton" in other.note:
-        return None
-    for line in expected.lines:
-        month = f"{invoice.period_month:%Y-%m}"
-        for twin in other.lines:
-            day = twin.served_on or other.dated_on
-            if (twin.item_id, twin.amount) == (line.item_id, line.amount) and day and f"{day:%Y-%m}" == month:
-                number = other.reference or "without a number"
-                return f"({number}) has a line of {plain(line.amount)} for item {line.item_id} in {month}"
-    return None
+def _expected(target: Adapter, invoice: Invoice) -> Found:
+    return target.expect(invoice.payload, is_credit=invoice.is_credit)

@@ -11,7 +11,7 @@ from typing import Any
 from morton_pipeline.accounting import drafts
 from morton_pipeline.accounting.adapter import Adapter, difference
 from morton_pipeline.accounting.drafts import Plan
-from morton_pipeline.accounting.machine import Enough, Rows, Run
+from morton_pipeline.accounting.machine import Enough, Rows, Run, month_before
 from morton_pipeline.accounting.seeds import read_seeds
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
@@ -54,6 +54,7 @@ def post(
                 if invoice.is_open:
                     run.settle(invoice)
             planned = _planned(book, ledger, current_rows, period, target)
+            run.since = min((month_before(d.period_month) for d in planned.drafts), default=run.since)
             for invoice, why in planned.withdrawn:
                 run.withdraw(invoice, why)
             for draft in planned.drafts:
@@ -70,8 +71,9 @@ def verify(book: Book, ledger: Ledger, *, adapter: Adapter | None = None) -> lis
         for invoice in invoices.current(ledger):
             if invoice.state != "posted" or invoice.destination != target.destination:
                 continue
-            found = target.read_back(invoice.accounting_id or "")
-            said = "it is gone" if found is None else difference(target.expect(invoice.payload), found)
+            expected = target.expect(invoice.payload, is_credit=invoice.is_credit)
+            found = target.read_back(expected, invoice.accounting_id or "")
+            said = "it is gone" if found is None else difference(expected, found)
             if said:
                 row = invoices.status_row(invoice)
                 drifted.append({**row, "reason": f"{target.title} invoice {invoice.accounting_id}: {said}."})
@@ -108,12 +110,4 @@ def _opened(book: Book, ledger: Ledger, adapter: Adapter | None) -> Iterator[Ada
 
 
 def _planned(book: Book, ledger: Ledger, current_rows: Rows, period: date | None, target: Adapter) -> Plan:
-    return drafts.plan(
-        ledger,
-        current_rows,
-        read_seeds(book.seeds),
-        render=target.render,
-        destination=target.destination,
-        needs_ids=target.needs_ids,
-        period=period,
-    )
+    return drafts.plan(ledger, current_rows, read_seeds(book.seeds), target, period=period)

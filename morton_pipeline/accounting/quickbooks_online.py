@@ -7,8 +7,7 @@ Belongs here: QuickBooks' requests, and what each of its answers means for us. R
 import json
 import re
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -16,24 +15,16 @@ from typing import Any
 import httpx
 
 from morton_pipeline.accounting.adapter import Found, FoundLine
-from morton_pipeline.accounting.drafts import Draft
+from morton_pipeline.accounting.drafts import Draft, marked
 from morton_pipeline.accounting.errors import LookupFailed, NotSent, OutcomeUnknown, Refused, RunStopped
+from morton_pipeline.accounting.http import Answer, Api, Dialect, Sleep, decimal
 from morton_pipeline.book import Connection
-from morton_pipeline.clock import wall
-from morton_pipeline.extract import errors as extract_errors
-from morton_pipeline.extract.auth import Credentials
-from morton_pipeline.extract.errors import retry_after
-from morton_pipeline.extract.http import LONGEST_WAIT, redact, redact_logs
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.store import Ledger
-from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.vendors.quickbooks_online import MINOR_VERSION, PAGE, VENDOR
 
 TIMEOUT_SECONDS = 135
 """QuickBooks works on a request for up to 120 s; giving up sooner would make outcomes uncertain that are not."""
-
-SAID = 600
-"""Characters of QuickBooks' own words we pass on."""
 
 _CLOSED = re.compile(r"period (is |has been )?closed|closed period|books (are|have been) closed", re.IGNORECASE)
 
@@ -45,175 +36,140 @@ def open_quickbooks(
     ledger: Ledger,
     *,
     transport: httpx.BaseTransport | None = None,
-    sleep: Callable[[float], None] = time.sleep,
+    sleep: Sleep = time.sleep,
 ) -> "QuickBooksOnline":
     """Open a connection to one company, with the refresh token the ledger keeps."""
-    redact_logs()
-    timeout = float(connection.settings.get("timeout_seconds", TIMEOUT_SECONDS))
-    secrets = connection.secret_values()
-    learned: set[str] = set()
-    credentials = Credentials(
-        connection_id=connection.id,
-        secrets=secrets,
-        base_url=connection.base_url,
-        auth_url=connection.auth_url,
-        tokens=LedgerTokens(ledger),
-        learned=learned,
-    )
-    http = httpx.Client(
-        base_url=f"{connection.base_url}/v3/company/{connection.settings['realm_id']}/",
-        auth=_InTurn(VENDOR.auth(credentials)),
-        timeout=httpx.Timeout(timeout, connect=min(timeout, 15)),
-        headers={"Accept": "application/json", "User-Agent": "morton-pipeline"},
-        follow_redirects=False,
+    api = Api(
+        connection,
+        VENDOR,
+        ledger,
+        Dialect("QuickBooks", _fault, _is_throttled, _shut_out, "intuit_tid"),
+        path=f"/v3/company/{connection.settings['realm_id']}",
+        timeout=TIMEOUT_SECONDS,
         transport=transport,
+        sleep=sleep,
     )
-    return QuickBooksOnline(connection, http, lambda text: redact(text, {*secrets.values(), *learned}), sleep)
-
-
-class _InTurn(httpx.Auth):
-    """Drives the vendor's auth flow without asyncio: the token's answer is read, and has our deadlines."""
-
-    def __init__(self, flow: httpx.Auth) -> None:
-        self._flow = flow
-
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        flow = self._flow.auth_flow(request)
-        outgoing = next(flow)
-        while True:
-            outgoing.extensions = {**request.extensions, **outgoing.extensions}
-            response = yield outgoing
-            if outgoing is not request:
-                response.read()
-            try:
-                outgoing = flow.send(response)
-            except StopIteration:
-                return
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """One answer: its status, its body where that is whole JSON, and what support asks for."""
-
-    status: int
-    body: Mapping[str, Json] | None
-    trace: str
-    retry_after: float | None
+    return QuickBooksOnline(connection.id, api, is_numbering=bool(connection.settings.get("custom_numbers", True)))
 
 
 class QuickBooksOnline:
-    """One QuickBooks Online company."""
+    """One QuickBooks Online company. Where it numbers invoices itself, ours are found by our mark in their note."""
 
     title = "QuickBooks"
     needs_ids = True
+    reference_length = 21
+    most_lines = 750
 
-    def __init__(
-        self, connection: Connection, http: httpx.Client, hide: Callable[[str], str], sleep: Callable[[float], None]
-    ) -> None:
-        self.destination = connection.id
-        self._connection, self._http, self._hide, self._sleep = connection, http, hide, sleep
-        self._attempts = int(connection.settings.get("attempts", 3))
-        self._backoff = float(connection.settings.get("backoff_seconds", 1))
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._http.close()
+    def __init__(self, destination: str, api: Api, *, is_numbering: bool) -> None:
+        self.destination, self._api, self._is_numbering = destination, api, is_numbering
+        self.close = api.close
 
     def check(self) -> None:
-        """Refuse to begin when QuickBooks would number invoices itself: ours could not be found again."""
+        """Refuse to begin when the company numbers invoices otherwise than the connection says: none could be found."""
         try:
             found = self._query("Preferences", "")
         except (LookupFailed, NotSent, Refused):
             return  # a company that will not say is asked again by the first lookup
         for preferences in found:
-            if preferences.get("SalesFormsPrefs", {}).get("CustomTxnNumbers") is False:
+            says = preferences.get("SalesFormsPrefs", {}).get("CustomTxnNumbers")
+            if says is False and self._is_numbering:
                 raise RunStopped(
                     f"{self.destination}: QuickBooks numbers invoices itself. Turn on Custom transaction numbers "
-                    "(Account and settings, Sales), then post again: our number is how an invoice is found again."
+                    "(Account and settings, Sales), or say `custom_numbers: false` in connections.yaml, and post again."
+                )
+            if says is True and not self._is_numbering:
+                raise RunStopped(
+                    f"{self.destination}: connections.yaml says `custom_numbers: false`, and QuickBooks leaves numbers "
+                    "to us. Take the line out, then post again."
                 )
 
     def render(self, draft: Draft) -> str:
-        """Write the invoice. Without a date of its own it takes the day it arrives, which no closed period can hold."""
+        """Write the document. It has no date, and takes the day it arrives: no closed period holds that one."""
         lines = [
             {
                 "LineNum": number,
                 "Description": line.description,
-                "Amount": line.amount,
+                "Amount": abs(line.amount),
                 "DetailType": "SalesItemLineDetail",
                 "SalesItemLineDetail": {
                     "ItemRef": {"value": item_id},
-                    "Qty": line.quantity,
+                    "Qty": abs(line.quantity),
                     "UnitPrice": line.unit_price,
                     "ServiceDate": draft.period_month,
                 },
             }
             for number, (line, item_id) in enumerate(zip(draft.lines, draft.item_ids, strict=True), start=1)
         ]
-        invoice = {
-            "DocNumber": draft.reference,
+        document = {
+            **({"DocNumber": draft.reference} if self._is_numbering else {}),
             "CustomerRef": {"value": draft.customer_id},
             "CurrencyRef": {"value": draft.currency},
             "PrivateNote": draft.note,
             "Line": lines,
         }
-        return canonical(invoice, decimals_as_numbers=True)
+        return canonical(document, decimals_as_numbers=True)
 
-    def expect(self, payload: str) -> Found:
-        """Read a body back as the invoice it asks for."""
-        return _found(json.loads(payload, parse_float=Decimal))
+    def expect(self, payload: str, *, is_credit: bool) -> Found:
+        """Read a body back as the document it asks for."""
+        return _found(json.loads(payload, parse_float=Decimal), _entity(is_credit=is_credit))
 
-    def find(self, reference: str) -> list[Found]:
-        """Every invoice numbered with our reference."""
-        return [_found(i) for i in self._query("Invoice", f" where DocNumber = '{_quoted(reference)}'")]
+    def find(self, expected: Found) -> list[Found]:
+        """Every document numbered with our reference; where QuickBooks numbers them, every one with our mark."""
+        entity = _entity(is_credit=expected.is_credit)
+        if self._is_numbering:
+            where = f" where DocNumber = '{_quoted(expected.reference)}'"
+            return [_found(i, entity) for i in self._query(entity, where)]
+        mine = self._every(entity, f"CustomerRef = '{_quoted(expected.customer_id)}'")
+        return [found for found in mine if found.reference == expected.reference]
 
-    def look_alikes(self, customer_id: str, since: date) -> list[Found]:
-        """The customer's invoices dated since a day. A company that refuses this question is not stopped by it."""
-        found: list[Found] = []
-        where = f" where CustomerRef = '{_quoted(customer_id)}' and TxnDate >= '{since}'"
-        while True:
-            try:
-                rows = self._query("Invoice", f"{where} startposition {len(found) + 1} maxresults {PAGE}")
-            except Refused:
-                return found
-            found.extend(_found(row) for row in rows)
-            if len(rows) < PAGE:
-                return found
+    def list_since(self, since: date) -> list[Found]:
+        """Invoices and credit memos dated since a day."""
+        return [found for entity in ENTITIES for found in self._every(entity, f"TxnDate >= '{since}'")]
 
-    def create(self, payload: str, key: str) -> str:
-        """Create the invoice. Whatever is not a clear yes or no is unknown."""
-        try:
-            answer = self._exchange("POST", "invoice", {"requestid": key}, payload, LONGEST_WAIT)
-        except httpx.HTTPError as failure:
-            if self._is_token_request(failure):
-                raise NotSent(
-                    f"{self.destination}: no token was issued ({self._told(failure)}); nothing was sent."
-                ) from None
-            raise OutcomeUnknown(f"QuickBooks gave no answer ({self._told(failure)}).") from None
-        said = self._said(answer.body)
-        if answer.status >= 500 or answer.status == 408 or answer.status // 100 == 3:
-            raise OutcomeUnknown(f"QuickBooks answered {answer.status}{f', {said}' if said else ''}{answer.trace}.")
+    def create(self, payload: str, key: str, *, is_credit: bool) -> str:
+        """Create the document. Whatever is not a clear yes or no is unknown."""
+        entity, params = _entity(is_credit=is_credit), {"requestid": key, "minorversion": MINOR_VERSION}
+        answer = self._api.send("POST", entity.lower(), payload, params=params)
+        said = self._api.said(answer)
         if said or answer.status >= 400:
             raise Refused(
                 f"{said or f'status {answer.status}'}{answer.trace}",
                 is_duplicate="duplicate document number" in said.lower(),
                 is_closed_period=bool(_CLOSED.search(said)),
             )
-        invoice = (answer.body or {}).get("Invoice")
-        if not isinstance(invoice, dict) or not invoice.get("Id"):
+        made = answer.body.get(entity) if isinstance(answer.body, dict) else None
+        if not isinstance(made, dict) or not made.get("Id"):
             raise OutcomeUnknown(f"QuickBooks answered {answer.status} without an invoice{answer.trace}.")
-        return str(invoice["Id"])
+        return str(made["Id"])
 
-    def read_back(self, accounting_id: str) -> Found | None:
-        """Read one invoice by its id."""
+    def is_to_release(self, found: Found) -> bool:
+        """QuickBooks has no drafts: what is made is in the books."""
+        return False
+
+    def release(self, found: Found) -> None:
+        """Never asked."""
+
+    def read_back(self, expected: Found, accounting_id: str) -> Found | None:
+        """Read one document by its id."""
+        entity = _entity(is_credit=expected.is_credit)
         try:
-            body = self._ask(f"invoice/{accounting_id}", {})
+            body = self._ask(f"{entity.lower()}/{accounting_id}", {})
         except Refused as failure:
             if re.search(r"object not found|610\b", str(failure), re.IGNORECASE):
                 return None
             raise
-        if not isinstance(body.get("Invoice"), dict):
+        if not isinstance(body.get(entity), dict):
             raise LookupFailed(f"QuickBooks answered for invoice {accounting_id} without one.")
-        return _found(body["Invoice"])
+        return _found(body[entity], entity)
+
+    def _every(self, entity: str, where: str) -> list[Found]:
+        found: list[Found] = []
+        while True:
+            page = f" where {where} orderby Id startposition {len(found) + 1} maxresults {PAGE}"
+            rows = self._query(entity, page)
+            found.extend(_found(row, entity) for row in rows)
+            if len(rows) < PAGE:
+                return found
 
     def _query(self, entity: str, rest: str) -> list[dict[str, Json]]:
         body = self._ask("query", {"query": f"select * from {entity}{rest}"})
@@ -222,123 +178,32 @@ class QuickBooksOnline:
         return list(body["QueryResponse"].get(entity) or [])
 
     def _ask(self, path: str, params: Mapping[str, str]) -> Mapping[str, Json]:
-        """Ask a question, again when there was no answer: a question changes nothing."""
-        for attempt in range(1, self._attempts + 1):
-            try:
-                return self._asked(path, params)
-            except LookupFailed:
-                if attempt == self._attempts:
-                    raise
-                self._sleep(self._backoff * 2 ** (attempt - 1))
-        raise AssertionError("at least one attempt is made")
-
-    def _asked(self, path: str, params: Mapping[str, str]) -> Mapping[str, Json]:
-        try:
-            answer = self._exchange("GET", path, params, None, LONGEST_WAIT)
-        except httpx.HTTPError as failure:
-            raise LookupFailed(f"QuickBooks gave no answer ({self._told(failure)}).") from None
-        said = self._said(answer.body)
-        if answer.status >= 500 or answer.status == 408 or answer.body is None:
-            raise LookupFailed(f"QuickBooks answered {answer.status}{f', {said}' if said else ''}{answer.trace}.")
-        if said or answer.status >= 400:
+        answer = self._api.ask(path, {**params, "minorversion": MINOR_VERSION})
+        said = self._api.said(answer)
+        if said or answer.status >= 400 or not isinstance(answer.body, dict):
             raise Refused(f"{said or f'status {answer.status}'}{answer.trace}")
         return answer.body
 
-    def _exchange(
-        self, method: str, path: str, params: Mapping[str, str], content: str | None, patience: float
-    ) -> _Answer:
-        """Send one request; a request turned away for its pace is sent once more after the pause asked for.
 
-        Raises `httpx.HTTPError` when there was no whole answer, `RunStopped` and `NotSent` when it was turned away.
-        """
-        for is_last in (False, True):
-            answer = self._once(method, path, params, content)
-            if not _is_throttled(answer):
-                self._refuse_outsiders(answer)
-                return answer
-            pause = answer.retry_after
-            if is_last or pause is None or pause > patience:
-                break
-            self._sleep(pause)
-        when = f" after {round(pause)} s" if pause is not None else ""
-        raise NotSent(f"QuickBooks asks us to slow down; the next run goes on{when}{answer.trace}.")
+ENTITIES = ("Invoice", "CreditMemo")
 
-    def _once(self, method: str, path: str, params: Mapping[str, str], content: str | None) -> _Answer:
-        try:
-            response = self._http.request(
-                method,
-                path,
-                params={**params, "minorversion": MINOR_VERSION},
-                content=None if content is None else content.encode(),
-                headers={} if content is None else {"Content-Type": "application/json"},
-            )
-        except extract_errors.CredentialsRefused as failure:
-            raise RunStopped(self._reconnect(self._hide(str(failure)))) from None
-        except extract_errors.ExtractError as failure:
-            raise NotSent(
-                f"{self.destination}: no token was issued; nothing was sent. {self._hide(str(failure))}"
-            ) from None
-        tid = response.headers.get("intuit_tid")
-        trace = f" (intuit_tid {self._hide(tid)[:100]})" if tid and response.status_code != 200 else ""
-        return _Answer(
-            response.status_code, _body(response), trace, retry_after(response.headers.get("retry-after"), wall())
-        )
 
-    def _refuse_outsiders(self, answer: _Answer) -> None:
-        """Stop the run when QuickBooks does not let us in at all."""
-        said, kind = self._said(answer.body), _fault_type(answer.body)
-        if answer.status == 401 or "authentication" in kind:
-            words = f", {said}" if said else ""
-            raise RunStopped(self._reconnect(f"QuickBooks answered {answer.status}{words}{answer.trace}."))
-        if "authorization" in kind or re.search(r"\((120|6190)\)", said):
-            raise RunStopped(
-                f"{self.destination}: QuickBooks does not let this app write invoices ({said}){answer.trace}. "
-                "Check the company's subscription and the app's permissions, then post again."
-            )
-
-    def _reconnect(self, what: str) -> str:
-        variable = self._connection.secrets["refresh_token"]
-        return (
-            f"{self.destination}: {what} Nothing was sent. Put a fresh refresh token into {variable}, then post again."
-        )
-
-    def _said(self, body: Mapping[str, Json] | None) -> str:
-        """QuickBooks' own words as we pass them on, cut after redaction: half a secret is still a secret."""
-        return self._hide(_fault(body))[:SAID]
-
-    def _is_token_request(self, failure: httpx.HTTPError) -> bool:
-        try:
-            return "/v3/company/" not in failure.request.url.path
-        except RuntimeError:
-            return False
-
-    def _told(self, failure: httpx.HTTPError) -> str:
-        return (
-            "timeout"
-            if isinstance(failure, httpx.TimeoutException)
-            else self._hide(str(failure)) or type(failure).__name__
-        )
+def _entity(*, is_credit: bool) -> str:
+    return ENTITIES[is_credit]
 
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
-def _body(response: httpx.Response) -> Mapping[str, Json] | None:
-    try:
-        body = json.loads(response.content, parse_float=Decimal)
-    except (ValueError, RecursionError):
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _faults(body: Mapping[str, Json] | None) -> tuple[Mapping[str, Json], Iterator[Mapping[str, Json]]]:
+def _faults(body: Json) -> tuple[Mapping[str, Json], Iterator[Mapping[str, Json]]]:
     """Find a Fault in an answer of any status; both spellings of its keys occur."""
-    fault = {str(k).lower(): v for k, v in ((body or {}).get("Fault") or (body or {}).get("fault") or {}).items()}
+    body = body if isinstance(body, dict) else {}
+    fault = {str(k).lower(): v for k, v in (body.get("Fault") or body.get("fault") or {}).items()}
     return fault, ({str(k).lower(): v for k, v in e.items()} for e in fault.get("error") or ())
 
 
-def _fault(body: Mapping[str, Json] | None) -> str:
+def _fault(body: Json) -> str:
     """Return QuickBooks' own words, or nothing when there is no Fault."""
     fault, said = _faults(body)
     words = "; ".join(
@@ -347,40 +212,52 @@ def _fault(body: Mapping[str, Json] | None) -> str:
     return words or ("a Fault without words" if fault else "")
 
 
-def _fault_type(body: Mapping[str, Json] | None) -> str:
+def _fault_type(body: Json) -> str:
     return str(_faults(body)[0].get("type") or "").lower()
 
 
-def _is_throttled(answer: _Answer) -> bool:
+def _is_throttled(answer: Answer) -> bool:
     return answer.status == 429 or "throttleexceeded" in _fault(answer.body).lower()
 
 
-def _found(invoice: Mapping[str, Json]) -> Found:
-    """Read an invoice. The closing subtotal and lines of text do not count towards the total; every other line does."""
-    lines = []
+def _shut_out(answer: Answer) -> str | None:
+    """Read the faults that mean the whole connection, with whatever status they come."""
+    said, kind = _fault(answer.body), _fault_type(answer.body)
+    if "authentication" in kind:
+        return f"QuickBooks answered {answer.status}, {said}. Nothing was sent: sign in again with `morton connect`"
+    if "authorization" in kind or re.search(r"\((120|6190)\)", said):
+        return (
+            f"QuickBooks does not let this app write invoices ({said}). Check the company's subscription and the app's "
+            "permissions, then post again"
+        )
+    return None
+
+
+def _found(invoice: Mapping[str, Json], entity: str) -> Found:
+    """Read a document. The closing subtotal and lines of text do not count towards the total; every other line does."""
+    lines, is_credit = [], entity == _entity(is_credit=True)
     for line in invoice.get("Line") or ():
         kind = re.sub("_", "", str(line.get("DetailType"))).lower()
         if kind in ("subtotallinedetail", "descriptiononly"):
             continue
         detail = line.get("SalesItemLineDetail") or {}
         item = str((detail.get("ItemRef") or {}).get("value") or kind)
-        amount = _decimal(line.get("Amount"))
-        lines.append(
-            FoundLine(item, -amount if kind == "discountlinedetail" else amount, _day(detail.get("ServiceDate")))
-        )
+        sign = (-1 if kind == "discountlinedetail" else 1) * (-1 if is_credit else 1)
+        day, text = _day(detail.get("ServiceDate")), str(line.get("Description") or "")
+        lines.append(FoundLine(item, sign * decimal(line.get("Amount")), day, text))
+    note = str(invoice.get("PrivateNote") or "")
     return Found(
         accounting_id=str(invoice.get("Id") or ""),
-        reference=str(invoice.get("DocNumber") or ""),
+        reference=marked(note) or str(invoice.get("DocNumber") or ""),
         customer_id=str((invoice.get("CustomerRef") or {}).get("value") or ""),
         currency=str((invoice.get("CurrencyRef") or {}).get("value") or ""),
         lines=tuple(lines),
-        note=str(invoice.get("PrivateNote") or ""),
+        note=note,
         dated_on=_day(invoice.get("TxnDate")),
+        is_credit=is_credit,
+        # A voided one keeps its number, bills nothing, and says so in its note.
+        is_void="void" in note.lower() and not any(line.amount for line in lines),
     )
-
-
-def _decimal(value: Json) -> Decimal:
-    return Decimal(str(value)) if value is not None else Decimal(0)
 
 
 def _day(text: Json) -> date | None:

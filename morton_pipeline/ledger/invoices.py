@@ -74,11 +74,16 @@ class Invoice:
     step: int
     was_sent: bool
     """Whether a call was ever made for it."""
-    gone_count: int
-    """How often a person deleted it in the accounting system."""
+    refusal_count: int
+    """How often it was clearly said not to exist: refused, or deleted by a person."""
     updated_at: datetime
     stepped_at: datetime
     """When the last step was taken, by the real clock."""
+
+    @property
+    def is_credit(self) -> bool:
+        """Whether it gives money back: it is a credit note, and its amounts are negative here."""
+        return self.total_amount < 0
 
     @property
     def is_open(self) -> bool:
@@ -208,7 +213,7 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         accounting_id=next((e["accounting_id"] for e in reversed(events) if e["accounting_id"]), None),
         step=last["step"],
         was_sent=any(e["state"] == "sending" for e in events),
-        gone_count=sum(e["cause"] == GONE for e in events),
+        refusal_count=sum(_is_refusal(e["state"], e["cause"]) for e in events),
         updated_at=last["at"],
         stepped_at=last["wall_at"],
     )
@@ -236,6 +241,10 @@ def posted_with(con: sa.Connection, decision_id: str) -> dict[str, Any] | None:
     """Return the posted invoice with this decision, if there is one."""
     found = _with(con, tables.invoice_lines.c.decision_id == decision_id)
     return next((i for i in found if i["state"] == "posted"), None)
+
+
+def _is_refusal(state: str, cause: str) -> bool:
+    return (state == "refused" and cause != WITHDRAWN) or cause == CLOSED_PERIOD
 
 
 def _is_open(state: str, cause: str, was_sent: bool) -> bool:

@@ -1,4 +1,4 @@
-"""QuickBooks Online's Accounting API, as far as invoices need it: tokens, queries, customers, items, invoices.
+"""QuickBooks Online's Accounting API, as far as invoices need it: tokens, queries, customers, items, documents.
 
 Belongs here: what QuickBooks would answer, its refusals included, and a plan of how it may fail. Does not: who the
 customers are and what they were invoiced; whoever fills the `Company` knows that.
@@ -10,20 +10,21 @@ import json
 import re
 import secrets
 import time
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
-from random import Random
 from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+
+from morton_pipeline.simulator.commit_faults import CutOff, FaultPlan
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -42,47 +43,6 @@ class Refusal(Exception):
 
 
 @dataclass
-class FaultPlan:
-    """How often a request fails, and how; drawn from a seeded generator."""
-
-    seed: int = 0
-    unavailable: float = 0
-    """503 before anything is done; any request."""
-    slow: float = 0
-    """A pause before the invoice is made, `slow_seconds` at most."""
-    drop_after_commit: float = 0
-    """The invoice is made and the connection is cut."""
-    hang_after_commit: float = 0
-    """The invoice is made and no answer comes for `hang_seconds`."""
-    error_after_commit: float = 0
-    """The invoice is made and the answer is 500."""
-    slow_seconds: float = 1
-    hang_seconds: float = 5
-    random: Random = field(init=False)
-    counts: Counter[str] = field(default_factory=Counter)
-    """What has happened so far."""
-
-    def __post_init__(self) -> None:
-        self.random = Random(self.seed)
-
-    def happens(self, what: str) -> bool:
-        """Draw whether `unavailable` or `slow` happens now."""
-        happens: bool = self.random.random() < getattr(self, what)
-        self.counts[what] += happens
-        return happens
-
-    def after_commit(self) -> str:
-        """Draw what becomes of an answer: one of the three that follow a commit, or nothing."""
-        drawn = self.random.random()
-        for what in ("drop_after_commit", "hang_after_commit", "error_after_commit"):
-            if drawn < (share := getattr(self, what)):
-                self.counts[what] += 1
-                return what
-            drawn -= share
-        return ""
-
-
-@dataclass
 class Company:
     """One QuickBooks company. Entities are held as QuickBooks shows them, by id."""
 
@@ -95,6 +55,7 @@ class Company:
     customers: dict[str, Json] = field(default_factory=dict)
     items: dict[str, Json] = field(default_factory=dict)
     invoices: dict[str, Json] = field(default_factory=dict)
+    credit_memos: dict[str, Json] = field(default_factory=dict)
     time_activities: dict[str, Json] = field(default_factory=dict)
     has_custom_numbers: bool = True
     refuses_duplicate_numbers: bool = True
@@ -149,8 +110,12 @@ class Company:
             "UnitPrice": unit_price,
         }
 
-    def add_invoice(self, body: Json, at: datetime) -> Json:
-        """Make an invoice as a request would; returns it as QuickBooks shows it. Raises `Refusal`."""
+    def table(self, entity: str) -> dict[str, Json]:
+        """The invoices or the credit memos."""
+        return self.credit_memos if entity == "CreditMemo" else self.invoices
+
+    def add_invoice(self, body: Json, at: datetime, entity: str = "Invoice") -> Json:
+        """Make an invoice or a credit memo as a request would; returns it as QuickBooks shows it. Raises `Refusal`."""
         number = body.get("DocNumber")
         if number is not None and len(str(number)) > 21:
             raise Refusal(
@@ -168,18 +133,18 @@ class Company:
         if self.closed_until is not None and dated_on <= self.closed_until:
             raise Refusal("6210", CLOSED, "The account period has closed and the account books cannot be updated.")
         if self.refuses_duplicate_numbers and number is not None:
-            for other in self.invoices.values():
+            for other in self.table(entity).values():
                 if other.get("DocNumber") == number:
                     raise Refusal(
                         "6140",
                         "Duplicate Document Number Error",
                         f"You must specify a different number. This number has already been used. DocNumber={number} "
-                        f"is assigned to TxnType=Invoice with TxnId={other['Id']}",
+                        f"is assigned to TxnType={entity} with TxnId={other['Id']}",
                     )
         lines = self._lines(body.get("Line"), currency)
         net = sum((line["Amount"] for line in lines), Decimal(0))
         tax = _cents(net * self.tax_percent / 100, currency)
-        invoice_id = str(max((int(i) for i in self.invoices), default=100) + 1)
+        invoice_id = str(max((int(i) for i in (*self.invoices, *self.credit_memos)), default=100) + 1)
         when = at.astimezone(UTC).isoformat(timespec="seconds")
         invoice = {
             **{k: v for k, v in body.items() if k in ("PrivateNote", "CustomerMemo", "BillEmail", "SalesTermRef")},
@@ -206,12 +171,12 @@ class Company:
         }
         if invoice["DocNumber"] is None:
             del invoice["DocNumber"]
-        self.invoices[invoice_id] = invoice
+        self.table(entity)[invoice_id] = invoice
         return invoice
 
     def change_invoice(self, body: Json, at: datetime, *, void: bool = False) -> Json:
         """Void an invoice, or change the fields sent; a stale SyncToken is refused."""
-        invoice = self.invoices.get(str(body["Id"]))
+        invoice = self.invoices.get(str(body["Id"])) or self.credit_memos.get(str(body["Id"]))
         if invoice is None:
             raise Refusal("610", "Object Not Found", f"Object Not Found : invoice {body['Id']}")
         if str(body.get("SyncToken")) != invoice["SyncToken"]:
@@ -241,11 +206,12 @@ class Company:
         invoice["MetaData"]["LastUpdatedTime"] = at.astimezone(UTC).isoformat(timespec="seconds")
         return invoice
 
-    def post(self, body: Json, request_id: str, at: datetime) -> Json:
-        """Make an invoice once per request id: a known one gets its first answer again, whatever it carries."""
+    def post(self, body: Json, request_id: str, at: datetime, entity: str = "Invoice") -> Json:
+        """Make a document once per request id: a known one gets its first answer again, whatever it carries."""
         if request_id and request_id in self._replays:
             return self._replays[request_id]
-        answer = {"Invoice": json.loads(_json(self.add_invoice(body, at)), parse_float=Decimal), "time": at.isoformat()}
+        made = json.loads(_json(self.add_invoice(body, at, entity)), parse_float=Decimal)
+        answer = {entity: made, "time": at.isoformat()}
         if request_id:
             self._replays[request_id] = answer
             while self.remembered_requests is not None and len(self._replays) > self.remembered_requests:
@@ -287,13 +253,16 @@ class Company:
 
     def memory(self) -> str:
         """Write down what outlives the process: invoices, the answers to known request ids, who is connected."""
-        numbers = json.loads(_json({"invoices": self.invoices, "replays": self._replays}))
+        numbers = json.loads(
+            _json({"invoices": self.invoices, "credit_memos": self.credit_memos, "replays": self._replays})
+        )
         return json.dumps({**numbers, "refresh": sorted(self._refresh), "family": self._family})
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""
         known = json.loads(memory, parse_float=Decimal)
         self.invoices |= known["invoices"]
+        self.credit_memos |= known["credit_memos"]
         self._replays |= known["replays"]
         self._refresh, self._family = set(known["refresh"]), dict(known["family"])
 
@@ -356,16 +325,6 @@ def _json(value: Json) -> str:
     return json.dumps(value, default=lambda d: float(d) if isinstance(d, Decimal) else str(d))
 
 
-class _CutOff(Response):
-    """Promises more than it sends, so that the connection is cut in the middle of the answer."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096"), (b"connection", b"close")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"Invoice":{"Id', "more_body": True})
-        raise ConnectionAbortedError("cut off, as planned")
-
-
 _CONDITION = re.compile(r"\s*([\w.]+)\s*(>=|<=|=|>|<)\s*'((?:[^'\\]|\\.)*)'\s*", re.IGNORECASE)
 _QUERY = re.compile(
     r"^\s*select\s+(?P<what>.+?)\s+from\s+(?P<entity>\w+)(?:\s+where\s+(?P<where>.+?))?(?:\s+order\s*by\s+(?P<order>\w+)(?:\s+(?P<way>asc|desc))?)?"
@@ -381,6 +340,7 @@ def select(company: Company, text: str) -> Json:
         "customer": ("Customer", company.customers),
         "item": ("Item", company.items),
         "invoice": ("Invoice", company.invoices),
+        "creditmemo": ("CreditMemo", company.credit_memos),
         "timeactivity": ("TimeActivity", company.time_activities),
         "preferences": (
             "Preferences",
@@ -447,6 +407,25 @@ def _sortable(value: Json) -> tuple[int, Decimal, str]:
     return (0, Decimal(text), "") if re.fullmatch(r"\d+(\.\d+)?", text) else (1, Decimal(0), text)
 
 
+ENTITIES = {"invoice": "Invoice", "creditmemo": "CreditMemo"}
+"""The documents that are made, by their word in a path."""
+
+
+class _Document(Convertor[str]):
+    """A word in a path that is one of them."""
+
+    regex = "|".join(ENTITIES)
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("document", _Document())
+
+
 def create_app(company: Company, clock: Clock) -> Starlette:
     """Make the stand-in of one company. Both hosts of QuickBooks, the API's and the tokens', are this app."""
 
@@ -506,9 +485,10 @@ def create_app(company: Company, clock: Clock) -> Starlette:
         try:
             await admit(request)
             invoice_id = request.path_params["invoice_id"]
-            if invoice_id not in company.invoices:
-                raise Refusal("610", "Object Not Found", f"Object Not Found : invoice {invoice_id}")
-            return reply({"Invoice": company.invoices[invoice_id], "time": clock().isoformat()})
+            entity = ENTITIES[request.path_params["entity"]]
+            if invoice_id not in company.table(entity):
+                raise Refusal("610", "Object Not Found", f"Object Not Found : {entity} {invoice_id}")
+            return reply({entity: company.table(entity)[invoice_id], "time": clock().isoformat()})
         except Refusal as refusal:
             return fault(refusal)
 
@@ -519,7 +499,7 @@ def create_app(company: Company, clock: Clock) -> Starlette:
         except Refusal as refusal:
             return fault(refusal)
         if fate == "drop_after_commit":
-            return _CutOff()
+            return CutOff()
         if fate == "error_after_commit":
             return reply(
                 {"Fault": {"Error": [{"Message": "Internal Server Error", "code": "10000"}], "type": "SystemFault"}},
@@ -531,6 +511,7 @@ def create_app(company: Company, clock: Clock) -> Starlette:
 
     async def carry_out(request: Request) -> Json:
         content, request_id = await request.body(), request.query_params.get("requestid", "")
+        entity = ENTITIES[request.path_params["entity"]]
         company.invoice_posts.append((request_id, content))
         if len(request_id) > 50:
             raise Refusal("2050", "Request has invalid or unsupported property", "Length of requestid exceeds 50 chars")
@@ -544,15 +525,15 @@ def create_app(company: Company, clock: Clock) -> Starlette:
             await asyncio.sleep(company.plan.random.uniform(0, company.plan.slow_seconds))
         if body.get("Id"):
             is_void = request.query_params.get("operation") == "void"
-            return {"Invoice": company.change_invoice(body, clock(), void=is_void), "time": clock().isoformat()}
-        return company.post(body, request_id, clock())
+            return {entity: company.change_invoice(body, clock(), void=is_void), "time": clock().isoformat()}
+        return company.post(body, request_id, clock(), entity)
 
     company_path = "/v3/company/{realm}"
     return Starlette(
         routes=[
             Route("/oauth2/v1/tokens/bearer", token, methods=["POST"]),
             Route(f"{company_path}/query", query, methods=["GET"]),
-            Route(f"{company_path}/invoice/{{invoice_id}}", read, methods=["GET"]),
-            Route(f"{company_path}/invoice", write, methods=["POST"]),
+            Route(f"{company_path}/{{entity:document}}/{{invoice_id}}", read, methods=["GET"]),
+            Route(f"{company_path}/{{entity:document}}", write, methods=["POST"]),
         ]
     )

@@ -133,6 +133,7 @@ VENDOR = Vendor(
     auth=refresh_token(TOKEN_PATH),
     secrets=("client_id", "client_secret", "refresh_token"),
     settings=("realm_id",),
+    optional_settings=("custom_numbers",),
     cron="30 2 * * *",
     rate=per_minute(400),
     owner="team:finance",

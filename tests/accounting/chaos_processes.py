@@ -31,7 +31,8 @@ def serve(seed: int) -> None:
     from starlette.responses import JSONResponse
     from starlette.routing import Mount, Route
 
-    from morton_pipeline.simulator.quickbooks import Company, FaultPlan, create_app
+    from morton_pipeline.simulator.commit_faults import FaultPlan
+    from morton_pipeline.simulator.quickbooks import Company, create_app
 
     plan = FaultPlan(
         seed=seed, unavailable=0.10, slow=0.25, drop_after_commit=0.10, hang_after_commit=0.05, error_after_commit=0.05,

@@ -81,13 +81,13 @@ def test_case_69_lines_sum_to_the_header_and_yen_have_no_cents(shop: Any) -> Non
     amount=st.decimals(min_value=Decimal("0.01"), max_value=999999, places=2),
 )
 def test_a_line_is_always_the_approved_amount(quantity: Decimal, price: Decimal, amount: Decimal) -> None:
-    from morton_pipeline.accounting.drafts import _line
+    from morton_pipeline.accounting.drafts import line_of
 
     decision = {
         "decision_id": "d", "discrepancy_id": "x", "service_id": "s", "kind": "under_billed", "quantity": quantity, "amount": amount,
         "currency": "USD", "period_month": date(2026, 11, 1), "row": json.dumps({"unit_price": str(price)}),
     }  # fmt: skip
-    line = _line(decision)
+    line = line_of(decision)
     assert line.amount == amount
     assert (line.quantity * line.unit_price).quantize(Decimal("0.01"), rounding="ROUND_HALF_UP") == amount
 

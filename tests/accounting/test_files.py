@@ -89,8 +89,8 @@ def test_a_sender_killed_after_the_file_was_written_finds_it(desk: Desk, monkeyp
     desk.approve("00000000000a")
     create = Files.create
 
-    def die(self: Files, payload: str, key: str) -> str:
-        create(self, payload, key)
+    def die(self: Files, payload: str, key: str, *, is_credit: bool) -> str:
+        create(self, payload, key, is_credit=is_credit)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Files, "create", die)
