@@ -15,9 +15,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from morton_pipeline.accounting.adapter import Found, FoundLine
-from morton_pipeline.accounting.drafts import Draft, price_text
+from morton_pipeline.accounting.drafts import Draft
 from morton_pipeline.accounting.errors import Refused
 from morton_pipeline.ledger.canonical import canonical
+from morton_pipeline.ledger.lines import price_text
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined

@@ -82,6 +82,23 @@ def status(book: "Book", output: str) -> None:
     show(rows, output, COLUMNS, "No invoice has been planned or sent yet.")
 
 
+@command(invoices, "link", connects=True)
+@click.argument("reference")
+@click.argument("accounting_id")
+@click.option("--as", "actor", required=True, metavar="NAME", help="Who says that the two are one.")
+def link(book: "Book", output: str, reference: str, accounting_id: str, actor: str) -> None:
+    """Take an invoice made by hand for one of ours, which is then never sent."""
+    from morton_pipeline.accounting import posting
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reconcile import refresh_decisions
+
+    at = checked_now(book)
+    with open_ledger(book) as ledger:
+        row = posting.link(book, ledger, reference, accounting_id, at=at, actor=actor)
+    show([row], output, COLUMNS, "")
+    show_in_mart(book, lambda: refresh_decisions(book, at))
+
+
 @command(invoices, "verify", connects=True)
 def verify(book: "Book", output: str) -> None:
     """Read every posted invoice back and name those that are no longer what was approved."""

@@ -85,6 +85,7 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
+    ("is_invoicing", "boolean", "Whether this is the accounting system the book is invoiced from."),
 ))  # fmt: skip
 
 VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed, by vendor. Rewritten before each build.", _fields(
@@ -137,12 +138,14 @@ LEDGER = (
     Table("raw_ledger", "invoices", "Invoices and what became of them: a copy of the ledger.", _fields(
         ("invoice_id", "varchar", "Ours."),
         ("reference", "varchar", "What we wrote on it, and look it up by."),
+        ("destination", "varchar", "The connection it was meant for, or files."),
         ("client_id", "varchar", "The client billed."),
         ("period_month", "date", "The period billed."),
         ("currency", "varchar", "The currency of the total."),
         ("total_amount", "decimal(18, 4)", "The sum of its lines."),
         ("state", "varchar", "planned, sending, posted, refused, uncertain or parked."),
         ("reason", "varchar", "Why it is refused, uncertain or parked."),
+        ("is_linked", "boolean", "Whether a person named a document made by hand in its place."),
         ("accounting_id", "varchar", "The accounting system's own id."),
         ("updated_at", "timestamp", "When its state last changed (UTC)."),
     )),

@@ -143,7 +143,7 @@ with
     invoiced as (
         select
             findings.discrepancy_id,
-            'quickbooks_online' as vendor,
+            lines.vendor,
             lines.connection_id,
             lines.accounting_id || '/' || lines.line_id as record_path,
             lines.accounting_id || '/' || lines.line_id as record_id,
