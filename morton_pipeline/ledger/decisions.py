@@ -98,7 +98,7 @@ def decide(
     outcome = Outcome()
     with audit.write(ledger, actor=wish.actor, at=at) as writer:
         for discrepancy_id, row in unique.items():
-            history = [dict(d) for d in _history(writer.con, discrepancy_id)]
+            history = history_in(writer.con, discrepancy_id)
             try:
                 _refuse_overtaken(history, seen.get(discrepancy_id, 0))
                 _refuse_changed(row, (expected_seals or {}).get(discrepancy_id))
@@ -124,7 +124,12 @@ def versions(ledger: Ledger, discrepancy_ids: Collection[str]) -> dict[str, int]
 def history(ledger: Ledger, discrepancy_id: str) -> list[dict[str, Any]]:
     """Return every decision about a discrepancy, oldest first."""
     with ledger.read() as con:
-        return [dict(d) for d in _history(con, discrepancy_id)]
+        return history_in(con, discrepancy_id)
+
+
+def history_in(con: sa.Connection, discrepancy_id: str) -> list[dict[str, Any]]:
+    """Return the same inside a transaction."""
+    return [dict(d) for d in _history(con, discrepancy_id)]
 
 
 def written_off(ledger: Ledger) -> dict[tuple[str, str], Decimal]:

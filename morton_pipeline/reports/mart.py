@@ -47,7 +47,11 @@ _ROWS = """
         left join open_periods as o on o.client_id = d.client_id
         left join counted as c on c.client_id = d.client_id and c.service_id = d.service_id
         left join ages as a
-            on a.vendor = case when d.kind = 'invoice_mismatch' then 'quickbooks_online' else c.vendor end
+            on a.vendor = case
+                when d.kind = 'invoice_mismatch'
+                    then (select min(vendor) from marts.source_health where endpoint = 'invoice_lines')
+                else c.vendor
+            end
     ),
     d as (
         select
@@ -189,6 +193,13 @@ def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
         for row in _rows(con, sql, [list(ids)]):
             found[row["discrepancy_id"]].append(row)
     return found
+
+
+def seals(book: Book, ids: Sequence[str]) -> dict[str, str]:
+    """Return the seals several discrepancies have now; one that is gone has none."""
+    sql = "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?))"
+    with connect_published(book) as con:
+        return {row["discrepancy_id"]: row["seal"] for row in _rows(con, sql, [list(ids)])}
 
 
 def not_fresh(book: Book, at: datetime) -> list[Row]:

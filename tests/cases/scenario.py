@@ -253,16 +253,23 @@ class Scenario:
             "quantity": quantity, "unit": unit,
         }, FIRST, _NEVER)  # fmt: skip
 
-    def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST) -> None:
-        """Invoice lines of (service, quantity, price, service date, which may be empty), written by hand in QuickBooks."""
-        number = f"INV{self._next()}"
+    def invoice(
+        self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST, document: str = "Invoice",
+        number: str = "", doc_number: str = "", note: str = "",
+    ) -> None:  # fmt: skip
+        """A document in QuickBooks: lines of (service, quantity, price, service date, which may be empty).
+
+        It is written by hand, unless it has the id and the number of one of ours.
+        """
+        number = number or f"INV{self._next()}"
         self._add("books", "invoices", "", {
-            "Id": number, "DocNumber": number, "TxnDate": on, "CustomerRef": {"value": f"qb-{client}"},
+            "Id": number, "Document": document, "DocNumber": doc_number or number, "TxnDate": on,
+            "CustomerRef": {"value": f"qb-{client}"}, "PrivateNote": note,
             "TotalAmt": str(sum(quantity * Decimal(price) for _, quantity, price, _ in lines)),
         }, since, _NEVER)  # fmt: skip
         for place, (service, quantity, price, service_on) in enumerate(lines, 1):
             self._add("books", "invoice_lines", "", {
-                "InvoiceId": number, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
+                "InvoiceId": number, "Document": document, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
                 "DetailType": "SalesItemLineDetail",
                 "SalesItemLineDetail": {"ItemRef": {"value": f"item-{service}"}, "Qty": quantity, "UnitPrice": price, "ServiceDate": service_on or None},
             }, since, _NEVER)  # fmt: skip
