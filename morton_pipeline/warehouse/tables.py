@@ -90,8 +90,13 @@ def write_sources(
     named = [(v.name, v) for v in VENDORS.values()]
     # Connections may share a tool they declare; a rule of one holds for all of it.
     named += [(c.tool, vendor_of(c)) for c in book.connections if VENDORS[c.vendor].is_declared]
-    rules = dict.fromkeys(
-        (name, e.name, r.field, r.pattern, r.name, r.reason) for name, v in named for e in v.endpoints for r in e.rules
+    lists = [(name, endpoint) for name, vendor in named for endpoint in vendor.endpoints]
+    rules = dict.fromkeys((name, e.name, r.field, r.pattern, r.name, r.reason) for name, e in lists for r in e.rules)
+    rules |= dict.fromkeys(
+        (name, e.name, column, state, "", "")
+        for name, e in lists
+        for column, states in e.states.items()
+        for state in states
     )
     with transaction(con):
         _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at)))
