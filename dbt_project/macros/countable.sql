@@ -27,6 +27,15 @@
     {{ return(not others) }}
 {%- endmacro %}
 
+{# What a person must do before approving what a tool counts, as a further sentence; nothing for most tools. #}
+{% macro say_caveat(vendor) -%}
+    case
+        {{ vendor }}
+        {%- for e in countable_endpoints() if e.caveat %} when '{{ e.vendor }}' then ' {{ e.caveat }}' {%- endfor %}
+        else ''
+    end
+{%- endmacro %}
+
 {# How tools are ranked where one machine is listed by several: the first is the one it is known by. #}
 {% macro category_rank(category) -%}
     case {{ category }} when 'rmm' then 1 when 'security' then 2 when 'backup' then 3 else 4 end

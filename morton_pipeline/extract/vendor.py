@@ -86,6 +86,9 @@ class Endpoint:
     """What its records are a number of: things in use, licences people hold, or what was bought; empty: not counted."""
     is_primary: bool = True
     """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
+    states: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The values that count of the columns `rules` look at, as globs. A value that is neither here nor a rule's is one
+    nobody has looked at yet: its record is not billed, and waits in the bucket *unknown_state* for a person."""
     rules: Sequence[Rule] = ()
 
     def start(self, fetched: Fetched) -> Walk:

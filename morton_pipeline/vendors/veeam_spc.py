@@ -10,14 +10,13 @@ names them, and so is what grows over a billing period, of which a day says noth
 
 from collections.abc import Generator, Sequence
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fnmatch import fnmatch
 
 from morton_pipeline.clock import now
 from morton_pipeline.extract.auth import header_key
 from morton_pipeline.extract.errors import Incomplete, RequestRefused
 from morton_pipeline.extract.pages import Call, Page, Walk, dig
-from morton_pipeline.extract.records import Number, Record, Text, column, key, number, snake
+from morton_pipeline.extract.records import Number, Record, Text, column, gigabytes, key, number, snake
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 
 COMPANIES = "/api/v3/organizations/companies"
@@ -165,15 +164,6 @@ def unit_of(counter: str) -> str:
 
 def _fits(counter: str, globs: Sequence[str]) -> bool:
     return any(fnmatch(counter.lower(), glob.lower()) for glob in globs)
-
-
-def gigabytes(value: Json) -> Json:
-    """Bytes as gigabytes to one decimal; what is no number is left as it is, for validation to set aside."""
-    try:
-        found = Decimal(value) / 2**30
-    except (InvalidOperation, TypeError):
-        return value
-    return format(found.quantize(Decimal("0.1"), ROUND_HALF_UP), "f")
 
 
 def with_company(rows: Rows, fetched: Fetched) -> Rows:

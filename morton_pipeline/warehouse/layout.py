@@ -88,13 +88,13 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("is_invoicing", "boolean", "Whether this is the accounting system the book is invoiced from."),
 ))  # fmt: skip
 
-VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed, by vendor. Rewritten before each build.", _fields(
+VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed; known states. Rewritten before each build.", _fields(
     ("vendor", "varchar", "The vendor whose page says so."),
     ("endpoint", "varchar", "The list it concerns."),
     ("field", "varchar", "The column it looks at."),
     ("pattern", "varchar", "A glob, without regard to case."),
-    ("rule_name", "varchar", "The name shown as the reason of the bucket."),
-    ("reason", "varchar", "The rule in one sentence."),
+    ("rule_name", "varchar", "The name shown as the reason of the bucket; empty for a state that counts."),
+    ("reason", "varchar", "The rule in one sentence; empty for a state that counts."),
 ))  # fmt: skip
 
 JOURNAL_POSITION = Table("raw", "journal_position", "How far the journal has been applied: one row.", _fields(

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import MortonError
+from morton_pipeline.extract.vendor import Endpoint
 from morton_pipeline.vendors import VENDORS, vendor_of
 from morton_pipeline.warehouse.layout import (
     LEDGER,
@@ -91,13 +92,19 @@ def write_sources(
     # Connections may share a tool they declare; a rule of one holds for all of it.
     named += [(c.tool, vendor_of(c)) for c in book.connections if VENDORS[c.vendor].is_declared]
     rules = dict.fromkeys(
-        (name, e.name, r.field, r.pattern, r.name, r.reason) for name, v in named for e in v.endpoints for r in e.rules
+        (name, e.name, *said) for name, v in named for e in v.endpoints for said in _rules_and_states(e)
     )
     with transaction(con):
         _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at)))
         _rewrite(con, VENDOR_RULES, rows_of(VENDOR_RULES, rules))
         for name, frame in ledger_frames.items():
             _rewrite(con, known[name], _of_frame(known[name], frame))
+
+
+def _rules_and_states(endpoint: Endpoint) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the column and pattern of each rule with its name and reason, of each state that counts with neither."""
+    yield from ((rule.field, rule.pattern, rule.name, rule.reason) for rule in endpoint.rules)
+    yield from ((column, state, "", "") for column, states in endpoint.states.items() for state in states)
 
 
 def _rewrite(con: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

@@ -240,7 +240,7 @@ class Scenario:
         company = self._company(client, "cloud", client, is_mapped=True)
         self._add("cloud", "usages", "", {
             "id": f"{company}|{usage}", "tenantUuid": company, "type": "count", "name": usage, "usageName": usage,
-            "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer",
+            "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer", "tenantState": "production",
         }, FIRST, _NEVER)  # fmt: skip
 
     def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield") -> None:

@@ -178,8 +178,11 @@ def test_vendor_rules_are_those_of_the_pages(book, query):
         "pending",
         "The device waits for approval in NinjaOne.",
     ) in query("from raw.vendor_rules")
-    assert query("select count(*) from raw.vendor_rules") == [
-        (sum(len(e.rules) for v in VENDORS.values() for e in v.endpoints),)
+    assert ("ninjaone", "devices", "approval_status", "APPROVED", "", "") in query("from raw.vendor_rules")
+    endpoints = [e for v in VENDORS.values() for e in v.endpoints]
+    assert query("select rule_name <> '' as is_rule, count(*) from raw.vendor_rules group by all order by all") == [
+        (False, sum(len(states) for e in endpoints for states in e.states.values())),
+        (True, sum(len(e.rules) for e in endpoints)),
     ]
 
 

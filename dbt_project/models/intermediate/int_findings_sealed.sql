@@ -214,5 +214,6 @@ select
                     || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never')
                     || ' UTC.'
             end
+            || {{ say_caveat("vendor") }}
     end as explanation
 from joined

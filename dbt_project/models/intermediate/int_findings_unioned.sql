@@ -122,7 +122,7 @@ with
             true as is_estimate,
             true as has_agreed_set,
             last_on as measured_on,
-            unit_reason as remark
+            remark
         from {{ ref("int_unmapped_variances") }}
     ),
 

@@ -1,4 +1,4 @@
--- Every record version, in each stretch of unchanged mappings: which client, which service, which rule.
+-- Every record version, in each stretch of unchanged mappings: which client, service, rule or unknown state.
 with
 
     records as (
@@ -47,6 +47,36 @@ with
         where rules.purpose = 'rule' and services.pattern_key is null
     ),
 
+    -- A value that is none of those the vendor's page knows, unless a mapping names it outright.
+    unknown_states as (
+        select
+            states.vendor,
+            states.endpoint,
+            states.class_text,
+            states.era_from,
+            min(states.field || ' reads ' || states.value) as state_reason
+        from matches as states
+        left join
+            matches as known
+            on known.vendor = states.vendor
+            and known.endpoint = states.endpoint
+            and known.class_text = states.class_text
+            and known.era_from = states.era_from
+            and known.field = states.field
+            and known.purpose in ('rule', 'state')
+        left join
+            service_patterns as services
+            on services.vendor = states.vendor
+            and services.endpoint = states.endpoint
+            and services.class_text = states.class_text
+            and services.era_from = states.era_from
+            and services.place = 1
+            and services.field = states.field
+            and services.is_literal
+        where states.purpose = 'any_state' and known.pattern_key is null and services.pattern_key is null
+        group by states.vendor, states.endpoint, states.class_text, states.era_from
+    ),
+
     classes as (select distinct vendor, endpoint, class_text, era_from from matches),
 
     decided as (
@@ -56,7 +86,8 @@ with
             services.pattern_key as service_pattern_key,
             -- The reference list is about part numbers, and has no pattern of its own to compare with.
             coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
-            rules.names as pattern_rule
+            rules.names as pattern_rule,
+            unknown_states.state_reason
         from classes
         left join
             service_patterns as services
@@ -72,6 +103,12 @@ with
             and rules.class_text = classes.class_text
             and rules.era_from = classes.era_from
             and rules.place = 1
+        left join
+            unknown_states
+            on unknown_states.vendor = classes.vendor
+            and unknown_states.endpoint = classes.endpoint
+            and unknown_states.class_text = classes.class_text
+            and unknown_states.era_from = classes.era_from
     ),
 
     mapped as (
@@ -96,6 +133,7 @@ with
             end as unit_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
+            decided.state_reason,
             decided.is_sku_named_outright
         from records
         cross join
@@ -140,6 +178,7 @@ select
     service_pattern_key,
     unit_reason,
     rule_name,
+    state_reason,
     record_id,
     record_name,
     person_key,
