@@ -146,7 +146,7 @@ async def _read_tenant(
             more = _told_beside(endpoint, rows, fetched)
             fetched[endpoint.name] = rows
         except ExtractError as failure:
-            error, kind = _named(connection, str(failure)), type(failure).__name__
+            error, kind, rows = _named(connection, str(failure)), type(failure).__name__, None
         count = http.request_counts[tenant.id] - before
         results.append(
             Extraction(

@@ -416,7 +416,7 @@ class Mart:
     def rows(self, client: str | None, *, month: str | None = "2026-11", **where: str) -> list[Row]:
         """The rows of a client (of nobody's, when it is None), this month's unless another is named."""
         found = self.ask(
-            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind",
+            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind, service_id",
             client,
         )
         chosen = [r for r in found if month is None or str(r["period_month"]).startswith(month)]
