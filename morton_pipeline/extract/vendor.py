@@ -12,7 +12,7 @@ from morton_pipeline.extract.pages import Call, Flow, Page, Walk, dig, single_pa
 from morton_pipeline.extract.records import Record
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, timedelta
 
     from morton_pipeline.book import Connection
     from morton_pipeline.extract.reports import Folder
@@ -78,6 +78,13 @@ class Endpoint:
     """Records computed from what was fetched before, without a request of their own."""
     enrich: Callable[[Rows, Fetched], Rows] | None = None
     """Adds to each record of a complete walk what another list of the scope knows about it; drops and adds none."""
+    awaits: Callable[[Rows, Fetched], Mapping[str, str]] | None = None
+    """Tells what a complete walk should have brought and did not: how its records' keys begin, and what it is called.
+
+    Its last records stand, and the scope is partial, for as long as there are any.
+    """
+    stands_for: "Callable[[Rows], date | None] | None" = None
+    """Tells the day its records stand for, where the vendor counts by the day; without it, the moment of reading."""
     configure: "Callable[[Endpoint, Connection], Endpoint] | None" = None
     """The endpoint as the settings of a connection make it."""
     cron: str | None = None

@@ -66,8 +66,9 @@ EXTRACTIONS = Table("raw", "extractions", "Every attempt to read a scope, also f
     ("journal_file", "varchar", "The journal's Parquet file with its changes; empty when nothing changed."),
     ("journal_sha256", "varchar", "The hash of that file."),
     ("source_file", "varchar", "The report it was read from; empty where an API was asked."),
-    ("source_sha256", "varchar", "The hash of that report: the same one again is no new reading."),
+    ("source_sha256", "varchar", "The hash of that report: the same one of the same day is no new reading."),
     ("source_as_of_at", "timestamp", "The instant that report is of (UTC)."),
+    ("stands_for_on", "date", "The day its records stand for; empty where they stand for when they were read."),
 ))  # fmt: skip
 
 QUARANTINE = Table("raw", "quarantine", "Cells for which a record was set aside.", _fields(

@@ -45,6 +45,8 @@ CONNECTIONS = {
     "cloud": "acronis",
     "shield": "files",
     "sieve": "files",
+    "monthly": "files",
+    "rarely": "files",
     "books": "quickbooks_online",
 }
 _LISTS = {
@@ -64,6 +66,19 @@ _REPORTS = (
     "    columns: {record_id: Id, company_id: Company, quantity: Count}",
 )
 """What a tool that sends files declares; the records come from here."""
+_DATED = {
+    "monthly": {
+        datetime(2026, 9, 12, 6, tzinfo=UTC): date(2026, 8, 31),
+        datetime(2026, 10, 2, 6, tzinfo=UTC): date(2026, 9, 30),
+        datetime(2026, 11, 2, 6, tzinfo=UTC): date(2026, 10, 31),
+        LATER - timedelta(minutes=30): NOW.date(),
+    },
+    "rarely": {
+        datetime(2026, 9, 16, 6, tzinfo=UTC): date(2026, 9, 15),
+        datetime(2026, 11, 17, 6, tzinfo=UTC): date(2026, 11, 14),
+    },
+}
+"""Tools whose reports say which day they are of: when each was read, and its day. They are read at no other time."""
 _SECRETS = {
     "huntress": "{api_key: K, api_secret: S}",
     "quickbooks_online": "{client_id: K, client_secret: S, refresh_token: R}",
@@ -243,15 +258,19 @@ class Scenario:
             "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer", "tenantState": "production",
         }, FIRST, _NEVER)  # fmt: skip
 
-    def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield") -> None:
-        """Let a tool that was declared count something of a client; such a tool lists no companies."""
+    def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield", *,
+                 since: When = FIRST, until: When = _NEVER) -> None:  # fmt: skip
+        """Let a tool that was declared count something of a client; such a tool lists no companies.
+
+        Where its reports say which day they are of, `since` and `until` are about those days.
+        """
         company = {"connection_id": tool, "company_id": client}
         if not any(company.items() <= row.items() for row in self.seeds["company_mappings"]):
             self.mapping(client, tool, client)
         self._add(tool, "records", "", {
             "record_id": f"{client}/{plan}", "company_id": client, "company_name": client.title(), "sku": plan,
             "quantity": quantity, "unit": unit,
-        }, FIRST, _NEVER)  # fmt: skip
+        }, FIRST.replace(month=1) if tool in _DATED and since == FIRST else since, until)  # fmt: skip
 
     def invoice(
         self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST, document: str = "Invoice",
@@ -312,6 +331,7 @@ class Scenario:
                 else [f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
             )
             lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
+            lines += ["    max_age_days: 10"] if name == "rarely" else []
             lines += (
                 [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"]
                 if vendor == "microsoft365"
@@ -335,12 +355,17 @@ class Scenario:
 
     def read_tools(self, book: Book, after: datetime, until: datetime) -> None:
         """Load every list at every instant at which something changed."""
-        moments = {*_ALWAYS, *(m for f in self.facts for m in (f.since, f.until)), *(o[2] for o in self.outages)}
+        changing = [f for f in self.facts if f.list[0] not in _DATED]
+        moments = {*_ALWAYS, *(m for f in changing for m in (f.since, f.until)), *(o[2] for o in self.outages)}
+        moments |= {moment for reports in _DATED.values() for moment in reports}
         for moment in sorted(m for m in moments if after < m <= until):
             load(book, list(self._extractions(moment)))
 
     def _extractions(self, at: datetime) -> Iterable[Extraction]:
         for connection, vendor in CONNECTIONS.items():
+            if connection in _DATED:
+                yield from self._report(connection, at)
+                continue
             for tenant in self.tenants if vendor == "microsoft365" else [""]:
                 is_down = any(o[:2] == (connection, tenant) and o[2] <= at < o[3] for o in self.outages)
                 for endpoint in _LISTS[vendor]:
@@ -351,6 +376,14 @@ class Scenario:
                     ]
                     error = f"{connection}: the vendor did not answer." if is_down else ""
                     yield Extraction(connection, vendor, endpoint, tenant, tenant, at, None if is_down else rows, error)
+
+    def _report(self, connection: str, at: datetime) -> Iterable[Extraction]:
+        """What a report holds as of the end of its day, where one was read at that moment."""
+        day = _DATED[connection].get(at)
+        if day is not None:
+            ends_at = datetime.combine(day, time.max, UTC)
+            rows = [f.row for f in self.facts if f.list[0] == connection and f.since <= ends_at < f.until]
+            yield Extraction(connection, "files", "records", "", "", at, rows, stands_for_on=day)
 
     def _add(self, connection: str, endpoint: str, tenant: str, row: Row, since: When, until: When) -> Row:
         self.facts.append(_Fact((connection, endpoint, tenant), row, _instant(since), _instant(until)))
@@ -390,7 +423,7 @@ class Mart:
     def rows(self, client: str | None, *, month: str | None = "2026-11", **where: str) -> list[Row]:
         """The rows of a client (of nobody's, when it is None), this month's unless another is named."""
         found = self.ask(
-            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind",
+            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind, service_id",
             client,
         )
         chosen = [r for r in found if month is None or str(r["period_month"]).startswith(month)]

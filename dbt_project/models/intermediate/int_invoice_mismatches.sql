@@ -83,9 +83,10 @@ with
         where
             client_months.client_id is not null
             -- Without an invoice a month is compared once it is over, and only if its end was read: an invoice may
-            -- have come since.
+            -- have come since. Months that only reports tell of are left: invoices may not reach as far back.
             or (
                 not periods.is_open
+                and not coalesce(periods.is_before_first_reading, false)
                 and (
                     accounting.source_state = 'known'
                     or {{ local_date("accounting.source_as_of_at", "clients.time_zone") }} > periods.last_on

@@ -153,15 +153,34 @@ with
         left join {{ ref("int_services") }} as services on services.service_id = decided.service_id
     ),
 
+    -- A version holds from the day that the reading which brought it stands for, to that of the one which closed it.
     dated as (
         select
-            *,
+            mapped.*,
             coalesce(
                 pattern_rule, case when not coalesce(is_sku_named_outright, false) then reference_rule end
             ) as rule_name,
-            {{ local_date("valid_from", "time_zone") }} as version_from,
-            coalesce({{ local_date("valid_to", "time_zone") }}, cast('9999-12-31' as date)) as version_to
+            coalesce(opened.stands_for_on, {{ local_date("mapped.valid_from", "mapped.time_zone") }}) as version_from,
+            coalesce(
+                closed.stands_for_on,
+                {{ local_date("mapped.valid_to", "mapped.time_zone") }},
+                cast('9999-12-31' as date)
+            ) as version_to
         from mapped
+        left join
+            {{ ref("int_reading_days") }} as opened
+            on opened.connection_id = mapped.connection_id
+            and opened.endpoint = mapped.endpoint
+            and opened.tenant_id = mapped.tenant_id
+            and opened.time_zone = mapped.time_zone
+            and opened.known_at = mapped.valid_from
+        left join
+            {{ ref("int_reading_days") }} as closed
+            on closed.connection_id = mapped.connection_id
+            and closed.endpoint = mapped.endpoint
+            and closed.tenant_id = mapped.tenant_id
+            and closed.time_zone = mapped.time_zone
+            and closed.known_at = mapped.valid_to
     )
 
 select
