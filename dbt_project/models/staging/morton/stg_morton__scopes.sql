@@ -6,5 +6,6 @@ select
     tenant_name,
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected,
-    declared_as
+    declared_as,
+    category
 from {{ source("morton", "scopes") }}
