@@ -87,6 +87,10 @@ class Endpoint:
     is_primary: bool = True
     """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
     rules: Sequence[Rule] = ()
+    quantity: str = ""
+    """The column that says how many units a record stands for; empty: each is one. Staging counts by the same."""
+    unit: str = ""
+    """The column that says what one of them is, where that differs from record to record."""
 
     def start(self, fetched: Fetched) -> Walk:
         """Begin the walk."""

@@ -262,6 +262,7 @@ VENDOR = Vendor(
             records=account_records,
             enrich=with_partner,
             counts="deployed",
+            quantity="unit_count",
             rules=(
                 Rule(
                     "account_class",

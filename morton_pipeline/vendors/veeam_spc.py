@@ -225,6 +225,8 @@ VENDOR = Vendor(
             records=usage_records,
             enrich=with_company,
             counts="deployed",
+            quantity="quantity",
+            unit="unit",
             rules=(*RULES, Rule("usage_state", "unused", "unused", "The counter stands at zero.")),
         ),
     ),
