@@ -1,5 +1,6 @@
 """Rows of the published mart, as plain dictionaries. Reads the copy everybody reads; holds no lock, changes nothing."""
 
+import csv
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -213,16 +214,15 @@ def _refuse_unknown(book: Book, con: Any, column: str, value: str) -> None:
     named = f"select {column}_id, {column}_name from marts"
     sql = f"{named}.discrepancies union {named}.margins"
     names = {str(name) for pair in con.execute(sql).fetchall() for name in pair if name}
+    seed = book.seeds / f"{column}s.csv"
+    if seed.is_file():
+        with seed.open(encoding="utf-8-sig", newline="") as file:
+            names |= {
+                row[word] for row in csv.DictReader(file) for word in (f"{column}_id", f"{column}_name") if row[word]
+            }
     if value.lower() in {name.lower() for name in names}:
         return
-    # Reading a seed loads the vendors' pages, which takes a while; few names need it.
-    from morton_pipeline import seeds
-
-    rows = seeds.read(book, f"{column}s")
-    names |= {row[word] for row in rows for word in (f"{column}_id", f"{column}_name") if row.get(word)}
-    if value.lower() in {name.lower() for name in names}:
-        return
-    close = difflib.get_close_matches(value, sorted(names), n=3, cutoff=0.4)
+    close = difflib.get_close_matches(value, sorted(names), n=3)
     hint = f" Did you mean {', '.join(close)}?" if close else ""
     raise BadInput(
         f"No {column} is called {value!r}.{hint} {column}s.csv in {book.seeds} names them all, by id and name."

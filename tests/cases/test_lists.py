@@ -96,8 +96,8 @@ def test_gaps_are_listed_by_client(run: Any) -> None:
             "'wasted' is not a finding; there are waste, risk, lists_differ, below_cost",
         ),
         (("margins", "--client", "shelvd"), "No client is called 'shelvd'. Did you mean shelved"),
-        (("gaps", "--client", "zzyzx"), "No client is called 'zzyzx'. clients.csv in "),
-        (("discrepancies", "--service", "zzyzx"), "No service is called 'zzyzx'. services.csv in "),
+        (("gaps", "--client", "zzyzx"), "No client is called 'zzyzx'. "),
+        (("discrepancies", "--service", "zzyzx"), "No service is called 'zzyzx'. "),
     ],
     ids=["finding", "near client", "unknown client", "unknown service"],
 )
