@@ -177,7 +177,7 @@ def open_book(path: str | Path | None = None) -> Book:
     if not (root / "connections.yaml").is_file():
         raise BadInput(
             f"{root} is not a book: it has no connections.yaml. Name a book with --book DIR or MORTON_BOOK, "
-            "write its connections.yaml as README.md shows under «Your own MSP», or try `morton demo`."
+            "make one with `morton init DIR` (README.md, «Your own MSP»), or try `morton demo`."
         )
     _load_env(root / ".env")
     return Book(root)

@@ -447,7 +447,7 @@ def test_the_command_lists_writes_and_says_since_when(msp: Msp) -> None:
     written = morton(msp.book, "--write")
     assert written.exit_code == 0, written.output
     assert "written: contoso" in written.stdout
-    assert "since for ever" in written.stderr
+    assert "Where effective_from is empty they apply to all past months too." in written.stderr
     assert "rmm/1" in morton(msp.book).stderr, "what waits for the next build is named"
 
 

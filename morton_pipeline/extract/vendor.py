@@ -97,6 +97,10 @@ class Endpoint:
     """The values that count of the columns `rules` look at, as globs. A value that is neither here nor a rule's is one
     nobody has looked at yet: its record is not billed, and waits in the bucket *unknown_state* for a person."""
     rules: Sequence[Rule] = ()
+    quantity: str = ""
+    """The column that says how many units a record stands for; empty: each is one. Staging counts by the same."""
+    unit: str = ""
+    """The column that says what one of them is, where that differs from record to record."""
 
     def start(self, fetched: Fetched) -> Walk:
         """Begin the walk."""

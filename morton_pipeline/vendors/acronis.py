@@ -205,6 +205,8 @@ VENDOR = Vendor(
             records=usage_rows,
             enrich=with_tenant,
             counts="deployed",
+            quantity="value",
+            unit="measurement_unit",
             rules=(
                 Rule("type", "feature", "feature", "A feature is a switch, and no quantity."),
                 Rule(

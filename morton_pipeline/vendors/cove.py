@@ -261,6 +261,7 @@ VENDOR = Vendor(
             records=account_records,
             enrich=with_partner,
             counts="deployed",
+            quantity="unit_count",
             rules=(
                 Rule(
                     "account_class",

@@ -273,6 +273,7 @@ VENDOR = Vendor(
             needs=("companies", "products"),
             enrich=completed,
             counts="purchased",
+            quantity="quantity",
             rules=(
                 *(Rule("status", status, name, reason) for status, name, reason in NOT_RUNNING),
                 Rule("add_on_name", "*", "add_on", "An add-on of another subscription is no seat of its own."),

@@ -220,6 +220,8 @@ VENDOR = Vendor(
             awaits=not_gathered,
             stands_for=day_of,
             counts="deployed",
+            quantity="quantity",
+            unit="unit",
             rules=(*RULES, Rule("usage_state", "unused", "unused", "The counter stands at zero.")),
         ),
     ),

@@ -87,6 +87,12 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
     ("is_invoicing", "boolean", "Whether this is the accounting system the book is invoiced from."),
+    ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
+))  # fmt: skip
+
+TOOLS = Table("raw", "tools", "What each tool is called in sentences. Rewritten before each build.", _fields(
+    ("tool", "varchar", "What contracts and mappings call it: a vendor, or a tool that connections.yaml declares."),
+    ("title", "varchar", "What sentences call it."),
 ))  # fmt: skip
 
 VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed; known states. Rewritten before each build.", _fields(
@@ -207,7 +213,7 @@ def declared_fields(endpoint: Endpoint) -> tuple[Field, ...]:
 def all_tables() -> tuple[Table, ...]:
     """Return every raw table there must be."""
     of_vendors = (_record_table(v.name, e) for v in VENDORS.values() for e in v.endpoints)
-    return (EXTRACTIONS, QUARANTINE, SCOPES, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
+    return (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
 
 
 def arrow_type(sql_type: str) -> pa.DataType:

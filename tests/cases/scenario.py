@@ -43,22 +43,26 @@ CONNECTIONS = {
     "m365": "microsoft365",
     "pax8": "pax8",
     "cloud": "acronis",
+    "console": "veeam_spc",
     "shield": "files",
     "sieve": "files",
     "monthly": "files",
     "rarely": "files",
+    "guard": "files",
     "books": "quickbooks_online",
 }
 _LISTS = {
     "ninjaone": ("organizations", "devices"),
     "huntress": ("organizations", "agents"),
     "microsoft365": ("subscribed_skus", "user_licenses"),
-    "pax8": ("companies", "subscriptions"),
+    "pax8": ("companies", "products", "subscriptions", "invoices", "invoice_items"),
     "acronis": ("tenants", "usages", "resources"),
+    "veeam_spc": ("companies", "company_usage"),
     "files": ("records",),
     "quickbooks_online": ("invoices", "invoice_lines"),
 }
-_COMPANIES = {"ninjaone": "organizations", "huntress": "organizations", "pax8": "companies", "acronis": "tenants"}
+_COMPANIES = {"ninjaone": "organizations", "huntress": "organizations", "pax8": "companies", "acronis": "tenants",
+              "veeam_spc": "companies"}  # fmt: skip
 """The list in which a vendor names its companies."""
 _REPORTS = (
     "    folder: inbox",
@@ -79,7 +83,10 @@ _DATED = {
     },
 }
 """Tools whose reports say which day they are of: when each was read, and its day. They are read at no other time."""
+_DECLARED = {"shield": ("    title: Mail Shield", "    category: security"), "guard": ("    category: security",)}
+_SETTINGS = {"quickbooks_online": ["    realm_id: r"], "veeam_spc": ["    base_url: https://console.test:1280"]}
 _SECRETS = {
+    "veeam_spc": "{api_key: K}",
     "huntress": "{api_key: K, api_secret: S}",
     "quickbooks_online": "{client_id: K, client_secret: S, refresh_token: R}",
 }
@@ -233,15 +240,33 @@ class Scenario:
 
     def subscribed(self, client: str, product: str, quantity: int, *, cost: str | None = None, currency: str = "USD",
                    term: str = "Monthly", status: str = "Active", committed_until: str | None = None,
-                   since: When = FIRST, until: When = _NEVER) -> str:  # fmt: skip
+                   since: When = FIRST, until: When = _NEVER, **fields: Any) -> str:  # fmt: skip
         """Let a client have bought something through the distributor, and return the subscription's id."""
         company = self._company(client, "pax8", client, is_mapped=True)
         row = {
             "id": f"S{self._next()}", "companyId": company, "productId": product, "productName": product, "status": status,
             "quantity": quantity, "partnerCost": cost, "currencyCode": currency, "billingTerm": term,
-            "commitmentTerm": {"endDate": committed_until} if committed_until else None,
+            "commitmentTerm": {"endDate": committed_until} if committed_until else None, **fields,
         }  # fmt: skip
         return str(self._add("pax8", "subscriptions", "", row, since, until)["id"])
+
+    def product(self, name: str, **facts: Any) -> None:
+        """Let the distributor's catalogue say something of a product."""
+        self._add("pax8", "products", "", {"id": name, "name": name, **facts}, FIRST, _NEVER)
+
+    def charged(self, client: str, quantity: int, cost: str, *, subscription: str = "", product: str = "",
+                starts: str = "2026-11-01", ends: str = "2026-12-01", status: str = "Paid", **line: Any) -> None:  # fmt: skip
+        """Let the distributor send us an invoice with one line about a client."""
+        company, number = self._company(client, "pax8", client, is_mapped=True), f"P{self._next()}"
+        self._add("pax8", "invoices", "", {
+            "id": number, "invoiceDate": starts, "status": status, "total": cost, "currencyCode": "USD",
+        }, FIRST, _NEVER)  # fmt: skip
+        self._add("pax8", "invoice_items", "", {
+            "invoiceId": number, "id": "1", "invoiceDate": starts, "sureUntil": "2027-11-01", "type": "subscription",
+            "companyId": company, "subscriptionId": subscription or None, "productId": product or None,
+            "term": "Monthly", "startPeriod": starts, "endPeriod": ends, "quantity": quantity, "costTotal": cost,
+            "currencyCode": "USD", **line,
+        }, FIRST, _NEVER)  # fmt: skip
 
     def backed_up(self, client: str, *names: str, since: When = FIRST, until: When = _NEVER) -> None:
         """Let the backup tool list machines of a client by name."""
@@ -258,8 +283,17 @@ class Scenario:
             "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer", "tenantState": "production",
         }, FIRST, _NEVER)  # fmt: skip
 
-    def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield", *,
-                 since: When = FIRST, until: When = _NEVER) -> None:  # fmt: skip
+    def counted(self, client: str, counter: str, quantity: int, unit: str = "device") -> None:
+        """Let the backup console count something of a client: it names no machine at any."""
+        company = self._company(client, "console", client, is_mapped=True)
+        self._add("console", "company_usage", "", {
+            "companyUid": company, "locationUid": "l", "counter": counter, "counterName": counter.title(),
+            "companyName": company.title(), "quantity": quantity, "unit": unit,
+            "usageState": "used" if quantity else "unused",
+        }, FIRST, _NEVER)  # fmt: skip
+
+    def reported(self, client: str, plan: str, quantity: str, unit: str | None = "mailbox", tool: str = "shield", *,
+                 since: When = FIRST, until: When = _NEVER, **fields: Any) -> None:  # fmt: skip
         """Let a tool that was declared count something of a client; such a tool lists no companies.
 
         Where its reports say which day they are of, `since` and `until` are about those days.
@@ -268,8 +302,8 @@ class Scenario:
         if not any(company.items() <= row.items() for row in self.seeds["company_mappings"]):
             self.mapping(client, tool, client)
         self._add(tool, "records", "", {
-            "record_id": f"{client}/{plan}", "company_id": client, "company_name": client.title(), "sku": plan,
-            "quantity": quantity, "unit": unit,
+            "record_id": f"{client}/{plan if tool in _DATED else self._next()}", "company_id": client,
+            "company_name": client.title(), "sku": plan, "quantity": quantity, "unit": unit, **fields,
         }, FIRST.replace(month=1) if tool in _DATED and since == FIRST else since, until)  # fmt: skip
 
     def invoice(
@@ -326,12 +360,12 @@ class Scenario:
         for name, vendor in CONNECTIONS.items():
             lines += [f"  - id: {name}", f"    vendor: {vendor}"]
             lines += (
-                _REPORTS
+                [*_REPORTS, *_DECLARED.get(name, ())]
                 if vendor == "files"
                 else [f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
             )
-            lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
             lines += ["    max_age_days: 10"] if name == "rarely" else []
+            lines += _SETTINGS.get(vendor, [])
             lines += (
                 [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"]
                 if vendor == "microsoft365"
@@ -392,7 +426,8 @@ class Scenario:
     def _company(self, client: str, connection: str, company: str, is_mapped: bool) -> str:
         companies = (connection, _COMPANIES[CONNECTIONS[connection]], "")
         if not any(f.list == companies and f.row["id"] == company for f in self.facts):
-            row = {"id": company, "name": company.title()} | ({"kind": "customer"} if connection == "cloud" else {})
+            further = {"cloud": {"kind": "customer"}, "console": {"instanceUid": company, "status": "Active"}}
+            row = {"id": company, "name": company.title(), **further.get(connection, {})}
             self._add(*companies, row, FIRST, _NEVER)
             if is_mapped:
                 self.mapping(client, connection, company)

@@ -25,6 +25,7 @@ def given_a_class_that_is_named_outright(msp: Scenario) -> None:
     msp.client("wired")
     msp.devices("wired", 2, nodeClass="NMS_SWITCH")
     msp.devices("wired", 1, nodeClass="NMS_FIREWALL")
+    msp.devices("wired", 1, nodeClass="NMS_SWITCH", approvalStatus="DECOMMISSIONED")
     msp.contract("wired", "switch", 1, "15")
 
 
@@ -145,6 +146,15 @@ def test_a_mapping_that_names_a_class_outright_wins_over_the_rule(mart: Mart) ->
     row = mart.row("wired")
     assert (row["service_id"], row["observed_quantity"]) == ("switch", 2)
     assert mart.buckets("wired")["excluded", "network_gear"] == 1
+
+
+def test_an_outright_mapping_wins_over_no_other_rule(mart: Mart) -> None:
+    """A switch is sold, and one that was retired is not: two rules are about it, and the mapping names one of them."""
+    assert mart.buckets("wired") == {
+        ("billed", ""): 2,
+        ("excluded", "network_gear"): 1,
+        ("excluded", "decommissioned"): 1,
+    }
 
 
 def test_case_31_a_silent_device_counts_and_is_marked(mart: Mart) -> None:

@@ -281,6 +281,21 @@ def test_a_tool_has_the_age_its_connection_declares_and_the_name_of_the_tool(boo
     ]
 
 
+def test_a_tool_is_called_by_the_title_any_of_its_connections_gives_it(book, hour, query):
+    declared = [dict(c) for c in CONNECTIONS["connections"]]
+    declared[0] |= {"title": "Mail Shield", "category": "security"}
+    (book.root / "connections.yaml").write_text(yaml.safe_dump({"connections": declared}), "utf-8")
+    with lock.connect(book, "test") as con:
+        tables.write_sources(con, Book(book.root), {}, hour(0))
+    named = query("select * from raw.tools where tool in ('mailshield', 'vault') order by all")
+    assert named == [("mailshield", "Mail Shield"), ("vault", "vault")]
+    assert query("select connection_id, category from raw.scopes where endpoint = 'records' order by all") == [
+        ("shield", "security"),
+        ("shield-2", "other"),
+        ("vault", "other"),
+    ]
+
+
 def test_a_rule_of_a_tool_is_written_once_under_its_name(book, hour, query):
     with lock.connect(book, "test") as con:
         tables.write_sources(con, book, {}, hour(0))

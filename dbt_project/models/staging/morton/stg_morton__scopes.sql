@@ -7,5 +7,6 @@ select
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected,
     declared_as,
-    is_invoicing
+    is_invoicing,
+    category
 from {{ source("morton", "scopes") }}
