@@ -24,7 +24,7 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
     """Return the rows of raw.scopes: what is connected now, then what was read once and is connected no more."""
     names = _names_seen(con)
     current = {}
-    for connection in book.connections:
+    for connection in book.read_connections:
         for tenant_id, tenant_name in _tenants(connection, names):
             for endpoint in vendor_of(connection).endpoints:
                 scope = (connection.id, connection.vendor, endpoint.name, tenant_id)
@@ -36,9 +36,7 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
         vendor = vendor_of(connection)
         age = allowed_age_minutes(scope, connection.schedule, at, vendor)
         declared_as = connection.vendor if vendor.is_declared else None
-        is_invoicing = vendor.category == "accounting" and (
-            book.accounting is None or book.accounting.vendor == connection.vendor
-        )
+        is_invoicing = vendor.category == "accounting"
         said = (declared_as, is_invoicing, vendor.category)
         rows.append((connection.id, connection.tool, *scope[2:], name, age, True, *said))
     taken = {(connection_id, endpoint, tenant_id) for connection_id, _, endpoint, tenant_id in current}
