@@ -22,8 +22,8 @@ LAYERS = {
     "vendors": {"book", "clock", "errors", "extract"},
     "extract": {"book", "clock", "errors"},
     "warehouse": {"book", "clock", "errors", "extract", "vendors"},
-    "ledger": {"book", "clock", "errors", "extract"},
-    "accounting": {"book", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
+    "ledger": {"book", "clock", "errors", "extract", "failpoints"},
+    "accounting": {"book", "clock", "errors", "extract", "failpoints", "ledger", "vendors", "warehouse"},
     "reports": {"book", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
 }
 """What each ring may import from the package, beside itself."""
