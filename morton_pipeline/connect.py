@@ -59,7 +59,8 @@ def connect(
     """Sign in to a connection and store what came of it in place of what was there. Returns what happened, as a row.
 
     The browser comes back to `port` of this machine; vendors only redirect to addresses they were told. `redirect` is
-    another such address, from which the person pastes; `company` the id or name of one of several companies. Raises `SignInFailed` or `BadInput`, and has then stored nothing.
+    another such address, and the person pastes where the browser ended. `company` is the id or name of one of several.
+    Raises `SignInFailed` or `BadInput`, and has then stored nothing.
     """
     sign_in = _sign_in(connection)
     redact_logs()
@@ -202,13 +203,13 @@ class _Flow:
     def trade(self, answer: dict[str, str]) -> Grant:
         """Trade the code for tokens."""
         client_id, secret = self.secrets["client_id"], self.secrets["client_secret"]
-        more = {"client_id": client_id, "client_secret": secret} if self._sign_in.secret_in_form else {}
+        more = {"client_id": client_id, "client_secret": secret} if self._sign_in.client_in_form else {}
         more |= {"code_verifier": self._verifier} if self._sign_in.has_pkce else {}
         try:
             issued = self._client.fetch_token(
                 self._connection.auth_url + self._sign_in.token_path, grant_type="authorization_code",
                 code=answer["code"],
-                auth=httpx.Auth() if self._sign_in.secret_in_form else httpx.BasicAuth(client_id, secret), **more,
+                auth=httpx.Auth() if self._sign_in.client_in_form else httpx.BasicAuth(client_id, secret), **more,
             )  # fmt: skip
         except (OAuth2Error, httpx.HTTPError, ValueError) as failure:
             raise self._failed(f"issued no token: {self._told(failure)}") from None

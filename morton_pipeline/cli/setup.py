@@ -85,7 +85,7 @@ def check(book: "Book", output: str, connections: tuple[str, ...]) -> None:
 @command(cli, "connect", connects=True)
 @click.argument("connection")
 @click.option("--port", type=click.IntRange(1, 65535), default=8912, show_default=True,
-              help="Where the browser comes back to: http://localhost:PORT/callback, registered with the app.")  # fmt: skip
+              help="Where the browser comes back to: the app must know http://localhost:PORT/callback.")  # fmt: skip
 @click.option("--redirect", default="", metavar="URL",
               help="A registered address of your own instead; you paste the address your browser ends at.")  # fmt: skip
 @click.option("--no-browser", is_flag=True, help="Print the address of the sign-in page and open nothing.")

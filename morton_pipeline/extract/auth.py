@@ -147,7 +147,7 @@ class SignIn:
     """What is asked for where the connection only reads, if that is less."""
     has_pkce: bool = False
     """Whether the vendor checks that who trades the code is who asked for it (S256)."""
-    secret_in_form: bool = False
+    client_in_form: bool = False
     """Whether the client says who it is in the form, in place of Basic."""
     params: Mapping[str, str] = field(default_factory=dict)
     """What else the page is asked with."""
@@ -364,7 +364,7 @@ def password_grant(token_path: str, *, username: str, password: str, client: tup
     return build
 
 
-def refresh_token(token_path: str, *, secret_in_form: bool = False) -> AuthFactory:
+def refresh_token(token_path: str, *, client_in_form: bool = False) -> AuthFactory:
     """OAuth 2 refresh token, the client authenticated by Basic, or by its id and secret in the form.
 
     One process at a time renews a connection's token, and what is issued is saved before it is used. The secret
@@ -373,7 +373,7 @@ def refresh_token(token_path: str, *, secret_in_form: bool = False) -> AuthFacto
     """
 
     def build(c: Credentials) -> httpx.Auth:
-        return _RenewedToken(c, c.auth_url + token_path, secret_in_form=secret_in_form)
+        return _RenewedToken(c, c.auth_url + token_path, client_in_form=client_in_form)
 
     return build
 
@@ -381,8 +381,8 @@ def refresh_token(token_path: str, *, secret_in_form: bool = False) -> AuthFacto
 class _RenewedToken(httpx.Auth):
     """A bearer token that is renewed by whichever process needs it first; the others use what that one stored."""
 
-    def __init__(self, credentials: Credentials, url: str, *, secret_in_form: bool) -> None:
-        self._credentials, self._url, self._secret_in_form = credentials, url, secret_in_form
+    def __init__(self, credentials: Credentials, url: str, *, client_in_form: bool) -> None:
+        self._credentials, self._url, self._client_in_form = credentials, url, client_in_form
         self._tokens: TokenStore = credentials.tokens or _InMemory()
         self._seed = credentials.secrets.get("refresh_token", "")
         self._grant: Grant | None = None
@@ -450,7 +450,7 @@ class _RenewedToken(httpx.Auth):
     def _ask(self, token: str) -> httpx.Request:
         secrets = self._credentials.secrets
         form, headers = {"grant_type": "refresh_token", "refresh_token": token}, {"Accept": "application/json"}
-        if self._secret_in_form:
+        if self._client_in_form:
             form |= {"client_id": secrets["client_id"], "client_secret": secrets["client_secret"]}
         else:
             client = base64.b64encode(f"{secrets['client_id']}:{secrets['client_secret']}".encode()).decode()

@@ -428,7 +428,7 @@ def test_without_a_seed_the_stored_sign_in_counts_and_without_either_nobody_is_a
 
 
 def test_a_client_may_say_who_it_is_in_the_form() -> None:
-    flow = auth.refresh_token("/token", secret_in_form=True)(credentials())
+    flow = auth.refresh_token("/token", client_in_form=True)(credentials())
     request = begin(flow)[1]
     assert "Authorization" not in request.headers
     assert form(request) == {
