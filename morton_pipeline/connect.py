@@ -225,20 +225,20 @@ class _Flow:
             company_id = answer.get(self._sign_in.company_param)
             return [Company(company_id)] if company_id else []
         found: list[Company] = []
-        path: str | None = self._sign_in.companies_path
+        path, seen = self._sign_in.companies_path, set[str]()
         while path:
+            seen.add(path)
             try:
                 response = self._http.get(
                     self._connection.base_url + path, headers={"Authorization": f"Bearer {grant.access_token}"}
                 )
                 response.raise_for_status()
-                body = response.json()
-                found += self._sign_in.read_companies(body)
+                companies, path = self._sign_in.read_companies(response.json())
             except (httpx.HTTPError, ValueError, LookupError, TypeError) as failure:
                 raise self._failed(f"listed no companies: {self._told(failure)}") from None
-            path = body.get(self._sign_in.next_page) if self._sign_in.next_page and isinstance(body, dict) else None
-            if path and not path.startswith("/"):
-                raise self._failed("listed companies whose next page is elsewhere; it was not followed")
+            if path and (path in seen or not path.startswith("/")):
+                raise self._failed("listed companies whose next page leads nowhere; it was not followed")
+            found += companies
         return found
 
     def _failed(self, what: str) -> SignInFailed:

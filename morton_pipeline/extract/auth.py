@@ -155,10 +155,8 @@ class SignIn:
     """The parameter of the redirect that names the one company chosen on the vendor's page."""
     companies_path: str = ""
     """Where the companies are listed instead, at the connection's `base_url`."""
-    read_companies: Callable[[Any], Sequence[Company]] = lambda body: ()
-    """Reads one page of that list."""
-    next_page: str = ""
-    """The field of a page that holds the path of the next one."""
+    read_companies: Callable[[Any], tuple[Sequence[Company], str]] = lambda body: ((), "")
+    """Reads one page of that list, and the path of the next one, if there is one."""
 
 
 @runtime_checkable
