@@ -449,12 +449,12 @@ def test_another_address_is_pasted_where_the_vendor_allows_none_on_this_machine(
 
 def test_a_vendor_without_a_sign_in_page_says_which_have_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "connections.yaml").write_text(
-        "connections:\n  - {id: h, vendor: huntress, secrets: {api_key: H_API_KEY, api_secret: H_API_SECRET}}\n",
+        "connections:\n  - {id: h, vendor: huntress, secrets: {api_key: HUNTRESS_API_KEY, api_secret: HUNTRESS_API_SECRET}}\n",
         "utf-8",
     )
     ran = CliRunner().invoke(cli, ["--book", str(tmp_path), "connect", "h"])
     assert isinstance(ran.exception, BadInput)
-    assert "H_API_KEY and H_API_SECRET" in str(ran.exception)
+    assert "HUNTRESS_API_KEY and HUNTRESS_API_SECRET" in str(ran.exception)
     assert "quickbooks_online" in str(ran.exception)
 
 
