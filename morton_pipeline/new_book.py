@@ -121,12 +121,9 @@ def _block(vendor: Vendor) -> _Block:
     about = [
         *textwrap.wrap(f"{vendor.title}. {_credentials(vendor)}", 112),
         f"Where to get them, which permissions, and what counts: docs/vendors/{vendor.name}.md",
-        *(
-            [f"Then `morton connect {connection_id}`; it says what {vendor.sign_in.setting} is."]
-            if vendor.sign_in
-            else []
-        ),
     ]
+    if vendor.sign_in:
+        about.append(f"Then `morton connect {connection_id}`; it says what {vendor.sign_in.setting} is.")
     return _Block(vendor.title, about, [f"  {line}" for line in lines], secrets)
 
 
