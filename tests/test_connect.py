@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,8 +30,12 @@ from morton_pipeline.errors import BadInput
 from morton_pipeline.extract.auth import LONGEST_TURN, Company, Grant, SignIn, refresh_token
 from morton_pipeline.ledger.store import open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
+from morton_pipeline.simulator.app import simulate
+from morton_pipeline.simulator.credentials import ACCEPTED
+from morton_pipeline.simulator.seeds import write_book
 from morton_pipeline.simulator.serve import in_thread
-from morton_pipeline.simulator.sign_in import Gate, create_app
+from morton_pipeline.simulator.sign_in import Authority, create_app
+from morton_pipeline.simulator.world import START, generate
 from morton_pipeline.vendors import VENDORS, quickbooks_online
 from tests.conftest import ROOT
 
@@ -94,9 +99,9 @@ connections:
 SECRET = "app-s3cret"
 REALM = "9130350000000001"
 ALL = {
-    "quickbooks_online": Gate(companies={REALM: "Acme MSP"}, tells_company=True),
-    "xero": Gate(companies={"org-1": "Acme MSP", "org-2": "Acme Holding"}, needs_pkce=True),
-    "sage": Gate(
+    "quickbooks_online": Authority(companies={REALM: "Acme MSP"}, tells_company=True),
+    "xero": Authority(companies={"org-1": "Acme MSP", "org-2": "Acme Holding"}, needs_pkce=True),
+    "sage": Authority(
         companies={"biz-1": "Acme MSP", "biz-2": "Acme Holding", "biz-3": "Acme Labs"},
         takes_secret_in_form=True,
         reuse_revokes=True,
@@ -110,7 +115,7 @@ class Office:
     """A book with one connection, its vendor's stand-in, and somebody with a browser."""
 
     book: Book
-    gate: Gate
+    authority: Authority
     vendor: str
     port: int
     url: str
@@ -183,10 +188,10 @@ def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
         company: str = "",
         seeded: bool = False,
         accounting: bool = True,
-        **gate: Any,
+        **authority: Any,
     ) -> Office:
         port = free_port()
-        there = replace(ALL[vendor], client_secret=SECRET, redirects={f"http://localhost:{port}/callback"}, **gate)
+        there = replace(ALL[vendor], client_secret=SECRET, redirects={f"http://localhost:{port}/callback"}, **authority)
         # A dataclass copied shares its counters and lists.
         there.asked, there.scopes, there.issued = type(there.asked)(), [], set()
         there._codes, there._families, there._access = {}, [], {}
@@ -227,10 +232,13 @@ def test_whoever_consents_is_signed_in_and_the_ledger_keeps_what_came_of_it(offi
     assert (row["company_id"], row["to_do"]) == (FIRST[vendor], "")
     kept = at.stored()
     assert kept is not None
-    assert (kept.refresh_token in at.gate.issued, at.gate.admits(f"Bearer {kept.access_token}")) == (True, True)
+    assert (kept.refresh_token in at.authority.issued, at.authority.admits(f"Bearer {kept.access_token}")) == (
+        True,
+        True,
+    )
     waited_for(lambda: at.pages)
     assert (at.pages[0].status_code, "Close this window" in at.pages[0].text) == (200, True)
-    assert at.gate.asked == {"authorization_code": 1}
+    assert at.authority.asked == {"authorization_code": 1}
 
 
 @each_vendor
@@ -259,7 +267,7 @@ def test_no_more_is_asked_for_than_the_connection_needs(office: Open) -> None:
         for accounting, expected in ((True, sends), (False, reads)):
             at = office(vendor, accounting=accounting)
             at.connect()
-            assert at.gate.scopes == [" ".join(expected)]
+            assert at.authority.scopes == [" ".join(expected)]
 
 
 def test_the_scopes_may_be_named_in_connections_yaml(office: Open) -> None:
@@ -273,7 +281,7 @@ def test_the_scopes_may_be_named_in_connections_yaml(office: Open) -> None:
     )
     at.book = open_book(at.book.root)
     at.connect()
-    assert at.gate.scopes == ["offline_access accounting.invoices"]
+    assert at.authority.scopes == ["offline_access accounting.invoices"]
 
 
 def test_a_connection_that_was_signed_in_to_needs_no_refresh_token_in_the_environment(office: Open) -> None:
@@ -281,27 +289,27 @@ def test_a_connection_that_was_signed_in_to_needs_no_refresh_token_in_the_enviro
     (before,) = at.checked()
     assert (before["state"], "Nobody has signed in yet" in before["what"]) == ("problem", True)
     assert before["to_do"].startswith("Run `morton connect books`")
-    assert at.gate.asked == {}
+    assert at.authority.asked == {}
     at.connect()
     assert [row["state"] for row in at.checked()] == ["ok"]
-    assert at.gate.asked == {"authorization_code": 1}, "a token was renewed although the first one lasts"
+    assert at.authority.asked == {"authorization_code": 1}, "a token was renewed although the first one lasts"
 
 
 def test_signing_in_replaces_the_token_in_the_environment_and_any_of_its_chain(
     office: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = office(seeded=True)
-    seed = at.gate.seed()
+    seed = at.authority.seed()
     monkeypatch.setenv("BOOKS_REFRESH", seed)
     assert [row["state"] for row in at.checked()] == ["ok"]
-    at.gate.revoke()
-    at.gate.end_access()
+    at.authority.revoke()
+    at.authority.end_access()
     assert [row["state"] for row in at.checked()] == ["problem"]
     at.connect()
     for left in (seed, ""):
         monkeypatch.setenv("BOOKS_REFRESH", left)
         assert [row["state"] for row in at.checked()] == ["ok"]
-    at.gate.end_access()
+    at.authority.end_access()
     # Renewed without the seed, it is still the chain of who has it.
     assert [row["state"] for row in at.checked()] == ["ok"]
     monkeypatch.setenv("BOOKS_REFRESH", seed)
@@ -322,7 +330,7 @@ def test_a_redirect_of_another_sign_in_is_refused_and_the_right_one_still_counts
     assert at.connect(show=show)["company_id"] == REALM
     assert [page.status_code for page in forged] == [400, 400, 400, 400, 404]
     assert "did not begin here" in forged[0].text
-    assert at.gate.asked == {"authorization_code": 1}, "a code that is not ours was traded"
+    assert at.authority.asked == {"authorization_code": 1}, "a code that is not ours was traded"
 
 
 def test_who_does_not_consent_is_told_and_what_was_there_stays(office: Open) -> None:
@@ -384,7 +392,7 @@ def test_of_several_companies_one_is_asked_for_and_what_to_write_is_told(office:
 
     at = office(vendor, company="fill in")
     row = at.connect(choose=choose)
-    assert [(c.id, c.name) for c in seen] == list(at.gate.companies.items())
+    assert [(c.id, c.name) for c in seen] == list(at.authority.companies.items())
     setting = XERO.setting if vendor == "xero" else SAGE.setting
     assert row["to_do"] == f'Write {setting}: "{seen[1].id}" into connections.yaml.'
     assert at.stored() is not None
@@ -435,7 +443,7 @@ def test_a_page_on_another_host_or_in_a_circle_is_not_followed(office: Open, mon
 def test_another_address_is_pasted_where_the_vendor_allows_none_on_this_machine(office: Open) -> None:
     at = office()
     redirect = "https://msp.example/connected"
-    at.gate.redirects = {redirect}
+    at.authority.redirects = {redirect}
     ended: list[str] = []
 
     def show(address: str) -> None:
@@ -469,6 +477,24 @@ def test_a_refresh_token_may_be_left_out_only_where_people_sign_in(tmp_path: Pat
         open_book(tmp_path).connections  # noqa: B018
 
 
+def test_the_demo_s_stand_in_lets_people_sign_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ACCEPTED.items():
+        monkeypatch.setenv(name, value)
+    simulation = simulate(generate(), now=START + timedelta(days=40))
+    port = free_port()
+    with in_thread(simulation.app) as url:
+        book = open_book(write_book(simulation.world, tmp_path / "book", url))
+        assert [row["state"] for row in check(book, [book.connection("quickbooks")], at=wall())] == ["ok"]
+        with open_ledger(book) as ledger:
+            before = LedgerTokens(ledger).load("quickbooks", "")
+        monkeypatch.setattr("webbrowser.open", lambda address: httpx.get(address, follow_redirects=True).is_success)
+        words = ["--book", str(book.root), "connect", "quickbooks", "--port", str(port), "--format", "json"]
+        assert CliRunner().invoke(cli, words).exit_code == 0
+        with open_ledger(book) as ledger:
+            assert LedgerTokens(ledger).load("quickbooks", "") not in (None, before)
+        assert [row["state"] for row in check(book, [book.connection("quickbooks")], at=wall())] == ["ok"]
+
+
 # The command
 
 
@@ -492,7 +518,9 @@ def test_the_command_opens_the_browser_and_says_what_to_write(
     unnamed = CliRunner().invoke(cli, words)
     assert unnamed.exit_code == 2
     assert "--company" in unnamed.output
-    assert not [secret for secret in (*at.gate.issued, SECRET) if secret in ran.output + unnamed.output + caplog.text]
+    assert not [
+        secret for secret in (*at.authority.issued, SECRET) if secret in ran.output + unnamed.output + caplog.text
+    ]
 
 
 def test_somebody_at_a_terminal_is_asked_which_company(office: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -507,7 +535,7 @@ def test_somebody_at_a_terminal_is_asked_which_company(office: Open, monkeypatch
 
 def test_a_whole_process_prints_the_address_and_leaves_no_secret_anywhere(office: Open, tmp_path: Path) -> None:
     at = office(seeded=True)
-    seed = at.gate.seed()
+    seed = at.authority.seed()
     words = (sys.executable, "-m", "morton_pipeline.cli", "--book", str(tmp_path), "connect", "books", "--no-browser")
     said: list[str] = []
     with subprocess.Popen(
@@ -528,8 +556,8 @@ def test_a_whole_process_prints_the_address_and_leaves_no_secret_anywhere(office
     shown = "".join((*said, out, err, ran.stdout, ran.stderr))
     files = {path: path.read_bytes() for path in at.book.data.rglob("*") if path.is_file()}
     assert any(path.name == "ledger.sqlite" for path in files)
-    assert len(at.gate.issued) >= 4
-    for secret in (*at.gate.issued, SECRET):
+    assert len(at.authority.issued) >= 4
+    for secret in (*at.authority.issued, SECRET):
         assert secret not in shown
         assert not [path.name for path, content in files.items() if secret.encode() in content]
     folder = at.book.data / "turns"
@@ -603,12 +631,12 @@ def race(at: Office, kinds: tuple[str, ...]) -> None:
 
 def test_processes_that_need_a_token_at_once_renew_it_once(office: Open) -> None:
     at = office(reuse_revokes=True, slowness=1.0)
-    at.store(Grant(at.gate.seed()))
+    at.store(Grant(at.authority.seed()))
     race(at, ("reads", "sends", "reads", "sends"))
-    assert at.gate.asked == {"refresh_token": 1}
-    at.gate.end_access()
+    assert at.authority.asked == {"refresh_token": 1}
+    at.authority.end_access()
     race(at, ("reads", "sends"))
-    assert at.gate.asked == {"refresh_token": 2}, "a token the vendor ended was renewed by both"
+    assert at.authority.asked == {"refresh_token": 2}, "a token the vendor ended was renewed by both"
 
 
 @pytest.mark.parametrize("reuse_revokes", [False, True], ids=["grace", "reuse-revokes"])
@@ -617,13 +645,13 @@ def test_a_kill_around_saving_costs_a_sign_in_only_where_the_vendor_leaves_no_ot
     office: Open, place: str, reuse_revokes: bool
 ) -> None:
     at = office(reuse_revokes=reuse_revokes)
-    at.store(Grant(at.gate.seed()))
+    at.store(Grant(at.authority.seed()))
     assert at.morton("check", MORTON_FAILPOINT=place).returncode == -signal.SIGKILL
-    assert at.gate.asked == {"refresh_token": 1}
+    assert at.authority.asked == {"refresh_token": 1}
     (row,) = at.checked()
     if place == "after save token":
         assert row["state"] == "ok"
-        assert at.gate.asked == {"refresh_token": 1}, "what was saved was not used"
+        assert at.authority.asked == {"refresh_token": 1}, "what was saved was not used"
     elif not reuse_revokes:
         assert row["state"] == "ok"
     else:
@@ -634,12 +662,12 @@ def test_a_kill_around_saving_costs_a_sign_in_only_where_the_vendor_leaves_no_ot
 
 def test_a_kill_while_the_token_is_asked_for_leaves_the_turn_to_the_next(office: Open) -> None:
     at = office(slowness=90)
-    at.store(Grant(at.gate.seed()))
+    at.store(Grant(at.authority.seed()))
     words = (sys.executable, "-m", "morton_pipeline.cli", "--book", str(at.book.root), "check")
     with subprocess.Popen(words, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.DEVNULL) as process:
-        waited_for(lambda: at.gate.asked["refresh_token"])
+        waited_for(lambda: at.authority.asked["refresh_token"])
         process.kill()
-    at.gate.slowness = 0
+    at.authority.slowness = 0
     began = time.monotonic()
     assert [row["state"] for row in at.checked()] == ["ok"]
     assert time.monotonic() - began < LONGEST_TURN / 2
@@ -648,12 +676,12 @@ def test_a_kill_while_the_token_is_asked_for_leaves_the_turn_to_the_next(office:
 def test_an_invalid_grant_asks_once_for_a_person_and_the_vendor_no_more(office: Open) -> None:
     at = office()
     at.connect()
-    at.gate.revoke()
+    at.authority.revoke()
     for _ in range(3):
         (row,) = at.checked()
         assert row["state"] == "problem"
         assert row["to_do"] == "Run `morton connect books` to sign in again; then `morton check books`."
-    assert at.gate.asked == {"authorization_code": 1, "refresh_token": 1}
+    assert at.authority.asked == {"authorization_code": 1, "refresh_token": 1}
     with open_ledger(at.book) as ledger:
         from morton_pipeline.accounting.errors import RunStopped
         from morton_pipeline.accounting.quickbooks_online import open_quickbooks
@@ -662,7 +690,7 @@ def test_an_invalid_grant_asks_once_for_a_person_and_the_vendor_no_more(office: 
         with pytest.raises(RunStopped, match="Run `morton connect books` to sign in again"):
             adapter.check()
         adapter.close()
-    assert at.gate.asked["refresh_token"] == 1
+    assert at.authority.asked["refresh_token"] == 1
     at.connect()
     assert [row["state"] for row in at.checked()] == ["ok"]
 
@@ -674,7 +702,7 @@ def test_a_ledger_of_an_earlier_version_holds_the_bare_token(office: Open) -> No
 
     at = office()
     at.store(Grant("x"))
-    seed = at.gate.seed()
+    seed = at.authority.seed()
     with open_ledger(at.book) as ledger, ledger.transaction() as con:
         sealed = tokens._cipher(at.book.data).encrypt(seed.encode()).decode()
         con.execute(sa.text("update refresh_tokens set token = :token"), {"token": sealed})

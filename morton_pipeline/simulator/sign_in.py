@@ -52,7 +52,7 @@ class Code:
 
 
 @dataclass
-class Gate:
+class Authority:
     """One vendor's authorisation server, with one app registered and one person who may open some companies."""
 
     client_id: str = "app-id"
@@ -172,7 +172,7 @@ def _proves(form: Mapping[str, str], challenge: str) -> bool:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == challenge
 
 
-def create_app(gate: Gate) -> Starlette:
+def create_app(authority: Authority) -> Starlette:
     """Make the stand-in. Every host of the three vendors is this app."""
 
     def reply(body: Json, status: int = 200) -> Response:
@@ -180,40 +180,40 @@ def create_app(gate: Gate) -> Starlette:
 
     async def authorise(request: Request) -> Response:
         try:
-            return RedirectResponse(gate.consent(request.query_params), 302)
+            return RedirectResponse(authority.consent(request.query_params), 302)
         except Refusal as refusal:
             return PlainTextResponse(str(refusal), 400)
 
     async def token(request: Request) -> Response:
         form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-        basic = base64.b64encode(f"{gate.client_id}:{gate.client_secret}".encode()).decode()
-        by_form = (form.get("client_id"), form.get("client_secret")) == (gate.client_id, gate.client_secret)
+        basic = base64.b64encode(f"{authority.client_id}:{authority.client_secret}".encode()).decode()
+        by_form = (form.get("client_id"), form.get("client_secret")) == (authority.client_id, authority.client_secret)
         by_basic = request.headers.get("authorization") == f"Basic {basic}"
-        if not (by_form if gate.takes_secret_in_form else by_basic):
+        if not (by_form if authority.takes_secret_in_form else by_basic):
             return reply({"error": "invalid_client"}, 401)
         try:
-            answer = gate.exchange(form)
+            answer = authority.exchange(form)
         except Refusal as refusal:
             return reply({"error": str(refusal), "error_description": "Incorrect or invalid token"}, 400)
-        await asyncio.sleep(gate.slowness)
+        await asyncio.sleep(authority.slowness)
         return reply(answer)
 
     def only_with_token(request: Request, body: Json) -> Response:
-        if not gate.admits(request.headers.get("authorization", "")):
+        if not authority.admits(request.headers.get("authorization", "")):
             return reply({"error": "invalid_token"}, 401)
         return reply(body)
 
     async def connections(request: Request) -> Response:
         listed = [
             {"id": f"c-{key}", "tenantId": key, "tenantType": "ORGANISATION", "tenantName": name}
-            for key, name in gate.companies.items()
+            for key, name in authority.companies.items()
         ]
         practice = {"id": "c-p", "tenantId": "practice", "tenantType": "PRACTICE", "tenantName": "The accountants"}
         return only_with_token(request, [*listed, practice])
 
     async def businesses(request: Request) -> Response:
         """One business a page, so that a reader that stops after the first is noticed."""
-        page, listed = int(request.query_params.get("page", 1)), list(gate.companies.items())
+        page, listed = int(request.query_params.get("page", 1)), list(authority.companies.items())
         items = [
             {"id": key, "displayed_as": name, "$path": f"/businesses/{key}"} for key, name in listed[page - 1 :][:1]
         ]
@@ -222,7 +222,7 @@ def create_app(gate: Gate) -> Starlette:
         return only_with_token(request, envelope)
 
     async def query(request: Request) -> Response:
-        if request.path_params["realm"] not in gate.companies:
+        if request.path_params["realm"] not in authority.companies:
             return reply({"Fault": {"Error": [{"Message": "ApplicationAuthorizationFailed", "code": "3100"}]}}, 403)
         return only_with_token(request, {"QueryResponse": {}})
 
