@@ -126,17 +126,22 @@ def _chosen(
                 f"{connection.id}: {what} by the name or id {wanted!r}; whoever signed in may open {listed}. {nothing}"
             )
         chosen = fits[0]
-    elif said != FILL_IN:
-        chosen = next((c for c in found if c.id == said), found[0])
+    elif said != FILL_IN and len(found) > 1:
+        named = next((c for c in found if c.id == said), None)
+        if named is None:
+            raise SignInFailed(
+                f'{connection.id}: connections.yaml says {setting}: "{said}", which whoever signed in may not open; '
+                f"they may open {listed}. {nothing} Write the right one's id there, or sign in as somebody else."
+            )
+        chosen = named
     else:
         chosen = found[0] if len(found) == 1 else person.choose(found)
     if said not in (FILL_IN, chosen.id):
         name = f" ({chosen.name})" if chosen.name else ""
-        more = f" Whoever signed in may open {listed}." if len(found) > 1 else ""
         raise SignInFailed(
-            f'{connection.id}: connections.yaml says {setting}: "{said}", and the sign-in was for {chosen.id}{name}.'
-            f'{more} {nothing} If that is the company, write {setting}: "{chosen.id}" there; else sign in again and '
-            "choose the other one."
+            f'{connection.id}: connections.yaml says {setting}: "{said}", and the sign-in was for {chosen.id}{name}. '
+            f'{nothing} If that is the company, write {setting}: "{chosen.id}" there; else sign in again and choose '
+            "the other one."
         )
     return chosen
 

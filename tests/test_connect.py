@@ -408,7 +408,12 @@ def test_a_company_may_be_named_by_id_or_name(office: Open, word: str) -> None:
     [
         ("quickbooks_online", "another-realm", "", f'says realm_id: "another-realm", and the sign-in was for {REALM}'),
         ("quickbooks_online", REALM, "another-realm", "no company by the name or id 'another-realm'"),
-        ("xero", "org-9", "", r'write xero_tenant_id: "org-1" there'),
+        (
+            "xero",
+            "org-9",
+            "",
+            r'says xero_tenant_id: "org-9", which whoever signed in may not open; they may open org-1',
+        ),
         ("xero", "org-1", "org-2", r'says xero_tenant_id: "org-1", and the sign-in was for org-2 \(Acme Holding\)'),
         ("sage", "fill in", "biz-9", r"may open biz-1 \(Acme MSP\); biz-2 \(Acme Holding\); biz-3 \(Acme Labs\)"),
     ],
