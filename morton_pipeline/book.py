@@ -63,18 +63,19 @@ class Connection:
     def secret_values(self) -> dict[str, str]:
         """Read every secret from the environment; a missing one is named together with its connection.
 
-        One the connection can do without, such as the refresh token of one that people sign in to, may be absent.
+        One the connection can do without, such as the refresh token of one that people sign in to, is then empty.
         """
         from morton_pipeline.vendors import VENDORS
 
-        needed = set(self.secrets) - set(VENDORS[self.vendor].optional_secrets if self.vendor in VENDORS else ())
-        missing = [name for word, name in self.secrets.items() if word in needed and not os.environ.get(name)]
+        optional = VENDORS[self.vendor].optional_secrets if self.vendor in VENDORS else ()
+        missing = [name for word, name in self.secrets.items() if word not in optional and not os.environ.get(name)]
         if missing:
             raise BadInput(
                 f"Connection {self.id} ({self.vendor}) needs {' and '.join(missing)}: set "
                 f"{'it' if len(missing) == 1 else 'them'} in the environment or in the .env beside connections.yaml."
             )
-        return {word: value for word, variable in self.secrets.items() if (value := os.environ.get(variable))}
+        given = {word: os.environ.get(variable, "") for word, variable in self.secrets.items()}
+        return {**dict.fromkeys(optional, ""), **given}
 
 
 @dataclass(frozen=True)

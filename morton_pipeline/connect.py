@@ -77,7 +77,7 @@ def connect(
         chosen = _chosen(connection, sign_in, flow.companies(answer, grant), company, person)
     tokens = LedgerTokens(ledger)
     with own_turn(tokens, connection.id):
-        tokens.save(connection.id, grant, flow.secrets.get("refresh_token", ""))
+        tokens.save(connection.id, grant, flow.secrets["refresh_token"])
     said = connection.settings.get(sign_in.setting)
     is_set = str(said) == chosen.id
     return {

@@ -380,9 +380,15 @@ class _RenewedToken(httpx.Auth):
     """A bearer token that is renewed by whichever process needs it first; the others use what that one stored."""
 
     def __init__(self, credentials: Credentials, url: str, *, client_in_form: bool) -> None:
-        self._credentials, self._url, self._client_in_form = credentials, url, client_in_form
+        self._credentials, self._url = credentials, url
+        client_id, secret = credentials.secrets["client_id"], credentials.secrets["client_secret"]
+        by_basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        self._form = {"client_id": client_id, "client_secret": secret} if client_in_form else {}
+        self._headers = {"Accept": "application/json"} | (
+            {} if client_in_form else {"Authorization": f"Basic {by_basic}"}
+        )
         self._tokens: TokenStore = credentials.tokens or _InMemory()
-        self._seed = credentials.secrets.get("refresh_token", "")
+        self._seed = credentials.secrets["refresh_token"]
         self._grant: Grant | None = None
         self._unsaved: tuple[str, Grant] | None = None
 
@@ -446,14 +452,8 @@ class _RenewedToken(httpx.Auth):
         return self._grant
 
     def _ask(self, token: str) -> httpx.Request:
-        secrets = self._credentials.secrets
-        form, headers = {"grant_type": "refresh_token", "refresh_token": token}, {"Accept": "application/json"}
-        if self._client_in_form:
-            form |= {"client_id": secrets["client_id"], "client_secret": secrets["client_secret"]}
-        else:
-            client = base64.b64encode(f"{secrets['client_id']}:{secrets['client_secret']}".encode()).decode()
-            headers["Authorization"] = f"Basic {client}"
-        return httpx.Request("POST", self._url, data=form, headers=headers)
+        form = {"grant_type": "refresh_token", "refresh_token": token, **self._form}
+        return httpx.Request("POST", self._url, data=form, headers=self._headers)
 
     def _accept(self, grant: Grant, response: httpx.Response) -> None:
         try:

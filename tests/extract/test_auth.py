@@ -419,7 +419,7 @@ def test_another_refusal_says_nothing_of_the_sign_in_and_is_not_remembered(answe
 
 
 def test_without_a_seed_the_stored_sign_in_counts_and_without_either_nobody_is_asked() -> None:
-    unseeded = {"client_id": "app-1", "client_secret": "hush-hush"}
+    unseeded = {"client_id": "app-1", "client_secret": "hush-hush", "refresh_token": ""}
     request = begin(auth.refresh_token("/bearer")(credentials(secrets=unseeded, tokens=Store("r-1"))))[1]
     assert form(request)["refresh_token"] == "r-1"
     for tokens in (Store(), None):
