@@ -61,14 +61,21 @@ class Connection:
         return str(self.settings.get("tool") or self.id).lower() if is_declared else self.vendor
 
     def secret_values(self) -> dict[str, str]:
-        """Read every secret from the environment; a missing one is named together with its connection."""
-        missing = [variable for variable in self.secrets.values() if not os.environ.get(variable)]
+        """Read every secret from the environment; a missing one is named together with its connection.
+
+        One the connection can do without, such as the refresh token of one that people sign in to, is then empty.
+        """
+        from morton_pipeline.vendors import VENDORS
+
+        optional = VENDORS[self.vendor].optional_secrets if self.vendor in VENDORS else ()
+        missing = [name for word, name in self.secrets.items() if word not in optional and not os.environ.get(name)]
         if missing:
             raise BadInput(
                 f"Connection {self.id} ({self.vendor}) needs {' and '.join(missing)}: set "
                 f"{'it' if len(missing) == 1 else 'them'} in the environment or in the .env beside connections.yaml."
             )
-        return {word: os.environ[variable] for word, variable in self.secrets.items()}
+        given = {word: os.environ.get(variable, "") for word, variable in self.secrets.items()}
+        return {**dict.fromkeys(optional, ""), **given}
 
 
 @dataclass(frozen=True)
@@ -269,7 +276,7 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
                 f"{where}: unknown vendor {name!r}{guess(name, list(VENDORS))}. Morton knows: {_listed(VENDORS)}."
             )
         vendor = VENDORS[name]
-        own = (*vendor.settings, *vendor.optional_settings, *vendor.hosts, vendor.tenants_key)
+        own = (*vendor.settings, *vendor.optional_settings, *vendor.replaceable_hosts, vendor.tenants_key)
         _only(entry, (*_COMMON_KEYS, *own), path)
         connection_id = str(entry.get("id") or name)
         if any(c.id == connection_id for c in found):
@@ -280,9 +287,12 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
             ):
                 raise BadInput(f"{where}: {word} must be a number above zero; found {entry[word]!r}.")
         secrets = entry.get("secrets") or {}
-        if not isinstance(secrets, dict) or (set(secrets) != set(vendor.secrets) and not vendor.is_declared):
+        needed = set(vendor.secrets) - set(vendor.optional_secrets)
+        is_fit = isinstance(secrets, dict) and (vendor.is_declared or needed <= set(secrets) <= set(vendor.secrets))
+        if not is_fit:
+            may = f" and may have {_listed(vendor.optional_secrets)}" if vendor.optional_secrets else ""
             raise BadInput(
-                f"{where}: connection {connection_id} ({name}) needs secrets {_listed(vendor.secrets)}, "
+                f"{where}: connection {connection_id} ({name}) needs secrets {_listed(needed)}{may}, "
                 f"each naming an environment variable; found {_listed(secrets)}."
             )
         absent = [s for s in vendor.settings if entry.get(s) in (None, "")]
@@ -294,7 +304,7 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
             if k not in ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", vendor.tenants_key)
         }
         settings = _Mapping(own_words, entry.lines, entry.line)
-        settings |= {word: _host(entry.get(word) or host, where) for word, host in vendor.hosts.items()}
+        settings |= {word: _host(entry.get(word) or host, where) for word, host in vendor.replaceable_hosts.items()}
         base_url = entry.get("base_url") or vendor.base_url
         auth_url = entry.get("auth_url") or vendor.auth_url or base_url
         found.append(

@@ -218,6 +218,7 @@ def _to_do(kind: str, connection: Connection, vendor: Vendor, lists: Sequence[st
         return f"{said} It says: {named}" if named else said
     return {
         "BadInput": f"Fill in what is missing, {again}.",
+        "SignedOut": f"{vendor.mend(connection).rstrip('.')}; {again}.",
         "CredentialsRefused": f"Put valid credentials into {variables}; {page} says where they are made; {again}.",
         "Unreachable": f"Check {where} in connections.yaml, and this machine's network, proxy and firewall; if they "
         f"are right, the vendor's status page; {again}.",

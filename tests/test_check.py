@@ -106,7 +106,8 @@ def test_a_rotated_refresh_token_survives_the_check(simulation: Simulation, book
     assert only(checked(book, "quickbooks"), connection_id="quickbooks")["state"] == "ok"
     with open_ledger(book) as ledger:
         kept = LedgerTokens(ledger).load("quickbooks", seed)
-    assert kept not in (None, seed), "checking used the refresh token up and did not keep its successor"
+    assert kept is not None
+    assert kept.refresh_token != seed, "checking used the refresh token up and did not keep its successor"
     assert only(checked(book, "quickbooks"), connection_id="quickbooks")["state"] == "ok"
 
 

@@ -81,8 +81,8 @@ def vendor_assets(vendor: Vendor, ages: dict[tuple[str, str], timedelta]) -> dg.
         loaded = refresh(opened, chosen, at=now(), endpoints=wanted, owner=owner, wait_seconds=WAIT_SECONDS,
                          say=context.log.info) if chosen else []  # fmt: skip
         for endpoint in (e.name for e in vendor.endpoints if e.name in wanted):
-            mine = [one for one in loaded if one.endpoint == endpoint]
-            found = metadata(mine, len(chosen))
+            readings = [one for one in loaded if one.endpoint == endpoint]
+            found = metadata(readings, len(chosen))
             yield dg.MaterializeResult(asset_key=[vendor.name, endpoint], metadata=found)
 
     return read

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from morton_pipeline.extract.auth import AuthFactory
+from morton_pipeline.extract.auth import AuthFactory, SignIn
 from morton_pipeline.extract.pages import Call, Flow, Page, Walk, dig, single_page
 from morton_pipeline.extract.records import Record
 
@@ -168,7 +168,25 @@ class Vendor:
     """How old its records may grow, where that does not follow from how often it is looked at."""
     proposals: Sequence[Proposal] = ()
     """The services its records commonly stand for."""
+    sign_in: SignIn | None = None
+    """How a person lets us in by the browser; the secret `refresh_token` is then not needed."""
     owner: str = "team:data"
+
+    @property
+    def optional_secrets(self) -> Sequence[str]:
+        """The secrets a connection may do without."""
+        return ("refresh_token",) if self.sign_in else ()
+
+    @property
+    def replaceable_hosts(self) -> Mapping[str, str]:
+        """Every host beside the API's own and the tokens', each by the setting that may replace it."""
+        return {**self.hosts, **({"login_url": self.sign_in.login_url} if self.sign_in else {})}
+
+    def mend(self, connection: "Connection") -> str:
+        """Say how a connection whose sign-in has ended is mended."""
+        if self.sign_in:
+            return f"Run `morton connect {connection.id}` to sign in again."
+        return f"Put a fresh refresh token into {connection.secrets.get('refresh_token', 'its variable')}."
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of that name."""

@@ -1,12 +1,12 @@
 """QuickBooks Online: the accounting system. Read here: what was really invoiced. Written in `accounting/`.
 
-Credentials: an Intuit app's client id and secret, and a refresh token for the company, scope
+Credentials: an Intuit app's client id and secret; then `morton connect` signs in to the company, scope
 `com.intuit.quickbooks.accounting`. The refresh token rotates; the ledger keeps the newest, encrypted.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 
-from morton_pipeline.extract.auth import refresh_token
+from morton_pipeline.extract.auth import SignIn, refresh_token
 from morton_pipeline.extract.errors import RequestRefused, UnexpectedAnswer
 from morton_pipeline.extract.pages import Call, Page, Walk
 from morton_pipeline.extract.records import Boolean, Integer, Number, Record, Text, column, key, number
@@ -16,6 +16,15 @@ PAGE = 1000
 """The most entities a query returns."""
 MINOR_VERSION = 75
 TOKEN_PATH = "/oauth2/v1/tokens/bearer"
+
+SIGN_IN = SignIn(
+    login_url="https://appcenter.intuit.com",
+    path="/connect/oauth2",
+    token_path=TOKEN_PATH,
+    scopes=("com.intuit.quickbooks.accounting",),
+    setting="realm_id",
+    company_param="realmId",
+)
 
 
 class Customer(Record):
@@ -137,6 +146,7 @@ VENDOR = Vendor(
     auth_url="https://oauth.platform.intuit.com",
     auth=refresh_token(TOKEN_PATH),
     secrets=("client_id", "client_secret", "refresh_token"),
+    sign_in=SIGN_IN,
     settings=("realm_id",),
     optional_settings=("custom_numbers",),
     cron="30 2 * * *",
