@@ -396,7 +396,7 @@ class Run:
                     f"{title} says the number is taken ({failure}), but shows no such invoice.",
                 )
             return
-        self._step(sending, "refused", reason=f"{title} refused it: {failure}")
+        self._step(sending, "refused", reason=f"{title} refused the invoice of {sending.client_id}: {failure}")
 
     def _read_back(self, sending: Invoice, accounting_id: str) -> None:
         """Posted means seen: the invoice is read back and compared with what was approved."""

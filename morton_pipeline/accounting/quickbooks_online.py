@@ -28,6 +28,22 @@ TIMEOUT_SECONDS = 135
 
 _CLOSED = re.compile(r"period (is |has been )?closed|closed period|books (are|have been) closed", re.IGNORECASE)
 
+_ADVICE = (
+    (
+        re.compile("CustomerRef"),
+        ". Make the customer active in QuickBooks, or mend accounting_customer_id in clients.csv; then post again.",
+    ),
+    (
+        re.compile("ItemRef"),
+        ". Make the item active in QuickBooks, or mend accounting_item_id in services.csv; then post again.",
+    ),
+    (
+        re.compile("currency", re.IGNORECASE),
+        ". Turn the currency on for this customer in QuickBooks, or mend it in clients.csv; then post again.",
+    ),
+)
+"""What mends a refusal, by what QuickBooks names in it."""
+
 Json = Any
 
 
@@ -132,8 +148,9 @@ class QuickBooksOnline:
         answer = self._api.send("POST", entity.lower(), payload, params=params)
         said = self._api.said(answer)
         if said or answer.status >= 400:
+            advice = next((what for sign, what in _ADVICE if sign.search(said)), "")
             raise Refused(
-                f"{said or f'status {answer.status}'}{answer.trace}",
+                f"{said or f'status {answer.status}'}{answer.trace}{advice}",
                 is_duplicate="duplicate document number" in said.lower(),
                 is_closed_period=bool(_CLOSED.search(said)),
             )

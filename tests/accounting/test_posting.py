@@ -275,7 +275,7 @@ def test_case_74_an_inactive_customer_is_refused_alone(shop: Any, with_200: bool
     refused, posted = sorted(shop.post(), key=lambda r: r["client_id"])
     assert (refused["state"], posted["state"]) == ("refused", "posted")
     assert (
-        "QuickBooks refused it: Object Not Found: Object Not Found : Something you're trying to use has been made inactive"
+        "QuickBooks refused the invoice of acme: Object Not Found: Object Not Found : Something you're trying to use has been made inactive"
         in refused["reason"]
     )
     assert "(610)" in refused["reason"]
@@ -284,6 +284,36 @@ def test_case_74_an_inactive_customer_is_refused_alone(shop: Any, with_200: bool
     assert len(shop.made()) == 2
     # A clear no ends the life of a key: some systems replay it whatever was mended since.
     assert len(set(keys(shop))) == len(shop.wire.posts()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (
+            lambda c: c.customers["12"].update(Active=False),
+            "Make the customer active in QuickBooks, or mend accounting_customer_id",
+        ),
+        (lambda c: c.customers.pop("12"), "mend accounting_customer_id in clients.csv"),
+        (lambda c: c.items["7"].update(Active=False), "Make the item active in QuickBooks, or mend accounting_item_id"),
+        (lambda c: c.items.pop("7"), "mend accounting_item_id in services.csv"),
+        (lambda c: c.customers["12"].update(CurrencyRef={"value": "EUR"}), "Turn the currency on for this customer"),
+    ],
+    ids=["customer inactive", "customer missing", "item inactive", "item missing", "currency"],
+)
+def test_case_74_what_is_refused_says_what_to_mend_and_the_rest_goes_on(shop: Any, change: Any, advice: str) -> None:
+    change(shop.company)
+    shop.approve("00000000000a")
+    shop.approve("00000000000b", client_id="beta", service_id="edr")
+    refused, posted = sorted(shop.post(), key=lambda r: r["client_id"])
+    assert (refused["state"], posted["state"]) == ("refused", "posted")
+    assert "the invoice of acme" in refused["reason"]
+    assert advice in refused["reason"]
+
+
+def test_a_customer_renamed_in_quickbooks_is_the_same_customer(shop: Any) -> None:
+    shop.company.customers["12"] |= {"DisplayName": "Acme Holdings", "FullyQualifiedName": "Acme Holdings"}
+    shop.approve()
+    assert shop.post()[0]["state"] == "posted"
 
 
 def test_a_refused_invoice_with_another_body_has_another_key(shop: Any) -> None:
