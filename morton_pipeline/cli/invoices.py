@@ -111,7 +111,7 @@ def link(book: "Book", output: str, reference: str, accounting_id: str, actor: s
 
 
 @command(cli, "proof")
-@click.argument("name", metavar="INVOICE|ID")
+@click.argument("name", metavar="INVOICE")
 def proof(book: "Book", output: str, name: str) -> None:
     """Show for each line of an invoice the approval, the records and what the accounting system calls it."""
     from morton_pipeline.ledger.store import open_ledger
