@@ -241,8 +241,8 @@ def password_grant(token_path: str, *, username: str, password: str, client: tup
     return build
 
 
-def refresh_token(token_path: str) -> AuthFactory:
-    """OAuth 2 refresh token, client authenticated by Basic. A rotated token is saved before it is used.
+def refresh_token(token_path: str, *, client_in_form: bool = False) -> AuthFactory:
+    """OAuth 2 refresh token, client authenticated by Basic or in the form. A rotated token is saved before it is used.
 
     The secret `refresh_token` is the seed of a chain: the store knows the chain's newest token. Another secret begins
     a new chain, so that a chain that broke is mended by putting a fresh token into the environment.
@@ -250,7 +250,10 @@ def refresh_token(token_path: str) -> AuthFactory:
 
     def build(c: Credentials) -> httpx.Auth:
         seed = c.secrets["refresh_token"]
-        client = base64.b64encode(f"{c.secrets['client_id']}:{c.secrets['client_secret']}".encode()).decode()
+        names = ("client_id", "client_secret")
+        client = base64.b64encode(":".join(c.secrets[name] for name in names).encode()).decode()
+        form = {name: c.secrets[name] for name in names} if client_in_form else {}
+        headers = {} if client_in_form else {"Authorization": f"Basic {client}"}
 
         def current() -> str:
             stored = c.tokens.load(c.connection_id, seed) if c.tokens else None
@@ -262,8 +265,8 @@ def refresh_token(token_path: str) -> AuthFactory:
             return httpx.Request(
                 "POST",
                 c.auth_url + token_path,
-                data={"grant_type": "refresh_token", "refresh_token": token},
-                headers={"Authorization": f"Basic {client}", "Accept": "application/json"},
+                data={"grant_type": "refresh_token", "refresh_token": token, **form},
+                headers={"Accept": "application/json", **headers},
             )
 
         def keep(body: dict[str, Any]) -> None:
