@@ -189,7 +189,7 @@ class Api:
             response = self._http.request(
                 method,
                 path,
-                params=params,
+                params=params or None,  # empty ones would take a link's own away
                 content=None if content is None else content.encode(),
                 headers=headers if content is None else {"Content-Type": "application/json", **headers},
             )

@@ -304,8 +304,8 @@ def _shut_out(answer: Answer) -> str | None:
         return f"Sage says {said}. Nothing was sent: renew the business's subscription in Sage, then post again"
     if answer.status == 403:
         return (
-            f"Sage does not let this user write sales documents ({said or 'status 403'}). Nothing was sent: give the "
-            "user who connected Morton full access to Sales in Sage, then post again"
+            f"Sage does not let the user who connected Morton do this ({said or 'status 403'}). Nothing was sent: give "
+            "them full access to Sales and read access to products and settings in Sage, then post again"
         )
     return None
 
