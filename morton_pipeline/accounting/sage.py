@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -183,7 +183,7 @@ class Sage:
         kind = _kind(is_credit=expected.is_credit)
         for question in (
             {"search": expected.reference},
-            {"contact_id": expected.customer_id, "from_date": str(expected.dated_on)},
+            {"contact_id": expected.customer_id, "from_date": _from(expected.dated_on or now().date())},
         ):
             rows = self._every(kind.path, question)
             if mine := [_found(row, kind) for row in rows if _is_named(row, expected.reference)]:
@@ -192,11 +192,12 @@ class Sage:
 
     def list_since(self, since: date) -> list[Found]:
         """Sales invoices and credit notes dated since a day, drafts among them."""
-        return [
+        listed = (
             _found(row, kind)
             for kind in (INVOICE, CREDIT_NOTE)
-            for row in self._every(kind.path, {"from_date": str(since)})
-        ]
+            for row in self._every(kind.path, {"from_date": _from(since)})
+        )
+        return [found for found in listed if found.dated_on and found.dated_on >= since]
 
     def create(self, payload: str, key: str, *, is_credit: bool) -> str:
         """Create the draft. Sage wants the idempotency key inside the body, as 32 hexadecimal digits.
@@ -218,7 +219,7 @@ class Sage:
 
     def release(self, found: Found) -> None:
         """Put a draft into the accounts. A refusal means nothing where it is in them already."""
-        answer = self._api.send("POST", f"{_kind(is_credit=found.is_credit).path}/{found.accounting_id}/release", "{}")
+        answer = self._api.send("POST", f"{_kind(is_credit=found.is_credit).path}/{found.accounting_id}/release", "")
         try:
             self._refuse(answer)
         except Refused:
@@ -275,6 +276,11 @@ class Sage:
 
 def _kind(*, is_credit: bool) -> Kind:
     return CREDIT_NOTE if is_credit else INVOICE
+
+
+def _from(day: date) -> str:
+    """Write a day as the instant Sage wants: one earlier, for whose midnight it means is not said."""
+    return f"{day - timedelta(days=1)}T00:00:00Z"
 
 
 def _is_named(row: Row, reference: str) -> bool:

@@ -400,8 +400,8 @@ def _matches(row: Json, asked: Mapping[str, str]) -> bool:
         and asked.get("search", "").casefold() in searched.casefold()
         and asked.get("contact_id") in (None, (row.get("contact") or {}).get("id"))
         and asked.get("status_id") in (None, (row.get("status") or {}).get("id"))
-        and asked.get("from_date", "") <= row.get("date", "9")
-        and row.get("date", "") <= asked.get("to_date", "9")
+        and asked.get("from_date", "")[:10] <= row.get("date", "9")
+        and row.get("date", "") <= asked.get("to_date", "9")[:10]
     )
 
 

@@ -55,6 +55,19 @@ def test_trap_7_the_amounts_of_every_line_are_read_though_they_are_text(connect:
     assert lines["record_key"].is_unique
 
 
+class Store:
+    """Keeps the newest refresh token, as the ledger does: Sage's end with their first use."""
+
+    def __init__(self) -> None:
+        self.newest: str | None = None
+
+    def load(self, connection_id: str, seed: str) -> str | None:
+        return self.newest
+
+    def save(self, connection_id: str, token: str, seed: str) -> None:
+        self.newest = token
+
+
 class Carrier(httpx.AsyncBaseTransport):
     """Carries requests to the stand-in, unless the test answers first."""
 
@@ -85,7 +98,7 @@ def read(
     connect: Connect, company: Company, first: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
 ) -> tuple[dict[str, Extraction], list[tuple[str, dict[str, str]]]]:
     carrier = Carrier(company, first)
-    found = fetch(connect("sage"), replace(VENDOR, rate=None), at=AT, transport=carrier)
+    found = fetch(connect("sage"), replace(VENDOR, rate=None), at=AT, tokens=Store(), transport=carrier)
     return {e.endpoint: e for e in found}, carrier.asked
 
 
