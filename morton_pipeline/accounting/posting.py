@@ -25,7 +25,7 @@ __all__ = ["open_adapter", "plan", "post", "status", "verify"]
 def plan(
     book: Book, ledger: Ledger, current_rows: Rows, *, period: date | None = None, adapter: Adapter | None = None
 ) -> Plan:
-    """Return what `post` would send now, to the byte. Writes nothing and calls nobody."""
+    """Return what `post` would send now, to the byte. Writes nothing, and asks no more than a body needs (`render`)."""
     with _opened(book, ledger, adapter) as target:
         return _planned(book, ledger, current_rows, period, target)
 

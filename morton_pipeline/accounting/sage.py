@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -33,7 +34,7 @@ TIMEOUT_SECONDS = 120
 NOTE_LENGTH = 2000
 """The most characters of a document's note."""
 
-_CLOSED = re.compile(r"lock(ed|down)|period.{0,20}closed|closed.{0,20}period|already filed", re.IGNORECASE)
+_CLOSED = re.compile(r"lockdown|period.{0,20}(closed|locked)|(closed|locked).{0,20}period", re.IGNORECASE)
 _TAKEN = re.compile(r"taken|already (exists|in use|been used)|must be unique|duplicate", re.IGNORECASE)
 _ADVICE = {
     "contact": "Its customer is missing or inactive: restore the contact in Sage, or correct accounting_customer_id in "
@@ -90,7 +91,7 @@ class Sage:
     def render(self, draft: Draft) -> str:
         """Write the document as a draft of this day, with the accounts and tax rates Sage has for what it sells.
 
-        Sage wants a date: a closed period holds that of an invoice sent later, which is then written anew.
+        Sage wants a date. An invoice that a closed period held up is written anew, with the day it is posted again.
         """
         if len(draft.note) > NOTE_LENGTH:
             raise BadInput(
@@ -116,10 +117,9 @@ class Sage:
         """Write one line. Its tax is ours to work out: at the rate Sage has for the item, half up, line by line."""
         field, item = self._item(draft, item_id)
         name = f"{draft.client_name}: {item.get('displayed_as') or item_id}, item {item_id} in Sage,"
-        account, rate_id = (
-            str((item.get(of) or {}).get("id") or "") for of in ("sales_ledger_account", "sales_tax_rate")
-        )
-        if item.get("active") is False or item.get("deleted_at"):
+        account = (item.get("sales_ledger_account") or {}).get("id")
+        rate_id = (item.get("sales_tax_rate") or {}).get("id")
+        if item.get("active") is False:
             raise BadInput(f"{name} is inactive. Activate it there, or correct accounting_item_id in services.csv.")
         if not account or not rate_id:
             raise BadInput(
@@ -259,7 +259,7 @@ class Sage:
             return Page(call, None, [], {})
         self._refuse(answer)
         page = Page(call, answer.body, [], {})
-        return Page(call, answer.body, items(page), {})
+        return replace(page, rows=items(page))
 
     def _refuse(self, answer: Answer) -> None:
         said = self._api.said(answer)
@@ -280,7 +280,7 @@ def _kind(*, is_credit: bool) -> Kind:
 
 def _from(day: date) -> str:
     """Write a day as the instant Sage wants: one earlier, for whose midnight it means is not said."""
-    return f"{day - timedelta(days=1)}T00:00:00Z"
+    return f"{max(day, date(1970, 1, 2)) - timedelta(days=1)}T00:00:00Z"
 
 
 def _is_named(row: Row, reference: str) -> bool:
