@@ -4,12 +4,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 import pytest
 
+from morton_pipeline.book import Book
 from morton_pipeline.extract.fetch import Extraction, fetch
+from morton_pipeline.ledger import open_ledger
+from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.sage import Company, create_app
 from morton_pipeline.vendors.sage import VENDOR
 from tests.conftest import Connect
@@ -55,19 +60,6 @@ def test_trap_7_the_amounts_of_every_line_are_read_though_they_are_text(connect:
     assert lines["record_key"].is_unique
 
 
-class Store:
-    """Keeps the newest refresh token, as the ledger does: Sage's end with their first use."""
-
-    def __init__(self) -> None:
-        self.newest: str | None = None
-
-    def load(self, connection_id: str, seed: str) -> str | None:
-        return self.newest
-
-    def save(self, connection_id: str, token: str, seed: str) -> None:
-        self.newest = token
-
-
 class Carrier(httpx.AsyncBaseTransport):
     """Carries requests to the stand-in, unless the test answers first."""
 
@@ -98,7 +90,10 @@ def read(
     connect: Connect, company: Company, first: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
 ) -> tuple[dict[str, Extraction], list[tuple[str, dict[str, str]]]]:
     carrier = Carrier(company, first)
-    found = fetch(connect("sage"), replace(VENDOR, rate=None), at=AT, tokens=Store(), transport=carrier)
+    with TemporaryDirectory() as folder, open_ledger(Book(Path(folder))) as ledger:
+        # Sage's refresh tokens end with their first use: the newest is kept.
+        tokens = LedgerTokens(ledger)
+        found = fetch(connect("sage"), replace(VENDOR, rate=None), at=AT, tokens=tokens, transport=carrier)
     return {e.endpoint: e for e in found}, carrier.asked
 
 
