@@ -38,7 +38,6 @@
                 "cove": "N-able Cove Data Protection",
                 "veeam_spc": "Veeam Service Provider Console",
                 "quickbooks_online": "QuickBooks Online",
-                "sage": "Sage Accounting",
             }
         )
     }}
