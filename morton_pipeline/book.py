@@ -155,6 +155,20 @@ class Book:
         )
 
     @cached_property
+    def read_connections(self) -> Sequence[Connection]:
+        """Those that are read: all, but for accounting systems other than the one this book is invoiced from.
+
+        An MSP on its way from one accounting system to another has both connected, and is invoiced from one.
+        """
+        from morton_pipeline.vendors import VENDORS
+
+        def is_other(connection: Connection) -> bool:
+            is_accounting = VENDORS[connection.vendor].category == "accounting"
+            return is_accounting and self.accounting is not None and connection.vendor != self.accounting.vendor
+
+        return [c for c in self.connections if not is_other(c)]
+
+    @cached_property
     def accounting(self) -> Connection | None:
         """The connection that receives invoices, if one is named."""
         name = self._config.get("accounting")
@@ -177,7 +191,7 @@ def open_book(path: str | Path | None = None) -> Book:
     if not (root / "connections.yaml").is_file():
         raise BadInput(
             f"{root} is not a book: it has no connections.yaml. Name a book with --book DIR or MORTON_BOOK, "
-            "write its connections.yaml as README.md shows under «Your own MSP», or try `morton demo`."
+            "make one with `morton init DIR` (README.md, «Your own MSP»), or try `morton demo`."
         )
     _load_env(root / ".env")
     return Book(root)

@@ -42,7 +42,7 @@ def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
     """Read connections now, all of them or the named ones, whatever their schedule says."""
     from morton_pipeline.refresh import refresh
 
-    chosen = [book.connection(c) for c in connections] or list(book.connections)
+    chosen = [book.connection(c) for c in connections] or list(book.read_connections)
     at = checked_now(book)
     loaded = refresh(book, chosen, at=at, say=lambda what: say(f"read {what}") if sys.stderr.isatty() else None)
     names = ("extraction_id", "vendor", "quarantined_count", *EXTRACTION_COLUMNS)

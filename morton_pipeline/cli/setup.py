@@ -109,6 +109,6 @@ def suggest(book: "Book", output: str, min_score: float, with_exact: bool, accep
     results = [str(row.get("result", "")).partition(":")[0] for row in rows]
     if count := results.count("written"):
         say(f"{count} mappings are in {book.seeds}; `morton reconcile` counts by them.")
-        say("Where effective_from is empty they hold since for ever: past months are counted by them too.")
+        say("Where effective_from is empty they apply to all past months too.")
     if "refused" in results:
         raise SystemExit(1)

@@ -73,7 +73,8 @@ def vendor_assets(vendor: Vendor, ages: dict[tuple[str, str], timedelta]) -> dg.
         context: dg.AssetExecutionContext, config: Connections, book: BookResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         opened, wanted = book.open(), {key.path[-1] for key in context.selected_asset_keys}
-        chosen = [c for c in opened.connections if c.vendor == vendor.name and c.id in (config.connections or [c.id])]
+        mine = [c for c in opened.read_connections if c.vendor == vendor.name]
+        chosen = [c for c in mine if c.id in (config.connections or [c.id])]
         if not chosen:
             context.log.info(f"{vendor.title} is not connected in {opened.root}: nothing to read.")
         owner = f"dagster run {context.run.run_id[:8]}"

@@ -246,6 +246,10 @@ class Company:
         """Let every access token end now."""
         self._access.clear()
 
+    def forget_keys(self) -> None:
+        """Forget every request id: a request sent again under its own is carried out again."""
+        self._replays.clear()
+
     def revoke(self) -> None:
         """Disconnect the app: no token is good any more."""
         self._access.clear()
