@@ -21,7 +21,7 @@ from morton_pipeline.accounting.posting import open_adapter
 from morton_pipeline.accounting.sage import Sage, open_sage
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
-from morton_pipeline.ledger import decisions, invoices, open_ledger, verify
+from morton_pipeline.ledger import invoices, open_ledger, verify
 from morton_pipeline.simulator.commit_faults import FaultPlan
 from morton_pipeline.simulator.sage import Company, create_app
 from tests.accounting.conftest import Fault, Shop, Wire
@@ -133,11 +133,9 @@ def errors(*said: tuple[str, str], code: str = "RecordInvalid") -> str:
 
 
 def credit(shop: SageShop) -> str:
-    """Approve a row in the client's favour. Which of those may be approved is the ledger's affair, and proved there."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decisions, "_refuse_unapprovable", lambda row, wish: None, raising=False)
-        amounts = {"variance_quantity": Decimal(-3), "variance_amount": Decimal(-66)}
-        return shop.approve("00000000000c", kind="over_billed", **amounts)
+    """Approve what is given back of an earlier invoice."""
+    amounts = {"variance_quantity": Decimal(-3), "variance_amount": Decimal(-66)}
+    return shop.approve("00000000000c", kind="over_billed", invoiced_as="SI-9", **amounts)
 
 
 def test_an_approved_row_becomes_one_released_invoice(shop: SageShop) -> None:
