@@ -269,7 +269,7 @@ class Company:
         self._refresh = {successor, refresh_token} if self.keeps_used_tokens else {successor}
         self._access[access] = time.monotonic() + self.token_seconds
         if self.forgets_at_refresh:
-            self._replays.clear()
+            self.forget_keys()
         return {
             "access_token": access,
             "token_type": "bearer",
@@ -286,6 +286,10 @@ class Company:
     def forget_tokens(self) -> None:
         """Let every access token end now."""
         self._access.clear()
+
+    def forget_keys(self) -> None:
+        """Lose the memory of idempotency ids."""
+        self._replays.clear()
 
     def revoke(self) -> None:
         """Disconnect the app: no token is good any more."""
