@@ -73,7 +73,10 @@ class Adapter(Protocol):
         ...
 
     def render(self, draft: Draft) -> str:
-        """Write the body that is sent: canonical JSON, the same for the same draft on any day. Calls nobody."""
+        """Write the body that is sent: canonical JSON, the same for the same draft.
+
+        A system that wants a date, accounts or tax in it is asked for those, once in a run, and for nothing else.
+        """
         ...
 
     def expect(self, payload: str, *, is_credit: bool) -> Found:

@@ -6,7 +6,7 @@ turned away, can we not know. Does not: a system's paths and words (its adapter)
 
 import json
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,7 +52,7 @@ class Dialect:
     """Its words in a body, or nothing where the body is no refusal: some refuse with status 200."""
     is_throttled: Callable[[Answer], bool] = lambda answer: answer.status == 429
     shut_out: Callable[[Answer], str | None] = lambda answer: None
-    """Why nothing can be sent by this connection at all, beyond a 401: a sentence to act on."""
+    """Why nothing can be sent by this connection at all: a sentence to act on. Any other 401 asks to sign in again."""
     trace_header: str = ""
     """The header support asks for."""
 
@@ -102,14 +102,15 @@ class Api:
         """Let go of the connection."""
         self._http.close()
 
-    def ask(self, path: str, params: Mapping[str, Any] | None = None) -> Answer:
+    def ask(self, path: str, params: Mapping[str, Any] | None = None, *, accepts: Collection[int] = ()) -> Answer:
         """Ask a question, again when there was no answer: a question changes nothing.
 
-        Returns a whole answer below 500, a refusal included. Raises `LookupFailed`, `NotSent` or `RunStopped`.
+        Returns a whole answer below 500, a refusal included, and the failures in `accepts`. Raises `LookupFailed`,
+        `NotSent` or `RunStopped`.
         """
         for attempt in range(1, self._attempts + 1):
             try:
-                return self._asked(path, params or {})
+                return self._asked(path, params or {}, accepts)
             except LookupFailed:
                 if attempt == self._attempts:
                     raise
@@ -150,12 +151,14 @@ class Api:
     def _hide(self, text: str) -> str:
         return redact(text, {*self._secrets.values(), *self._learned})
 
-    def _asked(self, path: str, params: Mapping[str, Any]) -> Answer:
+    def _asked(self, path: str, params: Mapping[str, Any], accepts: Collection[int]) -> Answer:
         title = self.dialect.title
         try:
             answer = self._exchange("GET", path, params, None, {})
         except httpx.HTTPError as failure:
             raise LookupFailed(f"{title} gave no answer ({self._told(failure)}).") from None
+        if answer.status in accepts:
+            return answer
         if answer.status >= 500 or answer.status == 408 or answer.body is None:
             said = self.said(answer)
             raise LookupFailed(f"{title} answered {answer.status}{f', {said}' if said else ''}{answer.trace}.")
@@ -187,7 +190,7 @@ class Api:
             response = self._http.request(
                 method,
                 path,
-                params=params,
+                params=params or None,  # empty ones would take a link's own away
                 content=None if content is None else content.encode(),
                 headers=headers if content is None else {"Content-Type": "application/json", **headers},
             )
@@ -205,12 +208,12 @@ class Api:
 
     def _refuse_outsiders(self, answer: Answer) -> None:
         """Stop the run when the system does not let us in at all."""
+        if why := self.dialect.shut_out(answer):
+            raise RunStopped(f"{self._connection.id}: {self._hide(why)}{answer.trace}.")
         if answer.status == 401:
             said = self.said(answer)
             words = f", {said}" if said else ""
             raise RunStopped(self._reconnect(f"{self.dialect.title} answered 401{words}{answer.trace}."))
-        if why := self.dialect.shut_out(answer):
-            raise RunStopped(f"{self._connection.id}: {self._hide(why)}{answer.trace}.")
 
     def _reconnect(self, what: str) -> str:
         name = self._connection.id

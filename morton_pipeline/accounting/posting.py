@@ -27,7 +27,7 @@ __all__ = ["link", "open_adapter", "plan", "post", "status", "verify"]
 def plan(
     book: Book, ledger: Ledger, current_rows: Rows, *, period: date | None = None, adapter: Adapter | None = None
 ) -> Plan:
-    """Return what `post` would send now, to the byte. Writes nothing and calls nobody."""
+    """Return what `post` would send now, to the byte. Writes nothing, and asks no more than a body needs (`render`)."""
     with _opened(book, ledger, adapter) as target:
         return _planned(book, ledger, current_rows, period, target)
 
@@ -167,9 +167,13 @@ def open_adapter(book: Book, ledger: Ledger) -> Adapter:
         from morton_pipeline.accounting.quickbooks_online import open_quickbooks
 
         return open_quickbooks(connection, ledger)
+    if connection.vendor == "sage":
+        from morton_pipeline.accounting.sage import open_sage
+
+        return open_sage(connection, ledger)
     raise BadInput(
         f"connections.yaml: accounting names {connection.id}, a {connection.vendor}; Morton sends invoices to "
-        "quickbooks_online. Leave `accounting:` out to get each invoice as a file."
+        "quickbooks_online and sage. Leave `accounting:` out to get each invoice as a file."
     )
 
 

@@ -240,7 +240,7 @@ def _is_throttled(answer: Answer) -> bool:
 def _shut_out(answer: Answer) -> str | None:
     """Read the faults that mean the whole connection, with whatever status they come."""
     said, kind = _fault(answer.body), _fault_type(answer.body)
-    if "authentication" in kind:
+    if "authentication" in kind and answer.status != 401:
         return f"QuickBooks answered {answer.status}, {said}. Nothing was sent: sign in again with `morton connect`"
     if "authorization" in kind or re.search(r"\((120|6190)\)", said):
         return (

@@ -136,7 +136,8 @@ class Http:
                 f"{where} answered {response.status_code}, which carries no data of this API. "
                 "A proxy or a login page may stand in between; check the address of the connection."
             )
-        body, auth = _parse(content, where), self._auth(tenant_id)
+        # A failure that is an answer too says nothing in its body: it may be a proxy's page.
+        body, auth = None if status >= 500 else _parse(content, where), self._auth(tenant_id)
         if isinstance(auth, ReadsAnswers):
             try:
                 auth.read_answer(body)
@@ -309,9 +310,10 @@ def _said(content: bytes) -> str:
         found = dig(body, path)
         if isinstance(found, str):
             return found.rstrip(".")
-    several = dig(body, "errors")
+    several = body if isinstance(body, list) else dig(body, "errors")
     if isinstance(several, list):
-        return "; ".join(str(said).rstrip(".") for e in several if (said := dig(e, "message") or dig(e, "detail")))
+        found = (dig(e, "message") or dig(e, "detail") or dig(e, "$message") for e in several)
+        return "; ".join(str(said).rstrip(".") for said in found if said)
     faults = dig(body, "Fault.Error")
     if isinstance(faults, list):
         return "; ".join(f"{dig(e, 'Message')} ({dig(e, 'code')})" for e in faults)

@@ -37,7 +37,8 @@ class Call:
     host: str = ""
     """The setting that holds its host, where it is not the connection's base URL (`Vendor.hosts`)."""
     accepts: tuple[int, ...] = ()
-    """Refusals that are answers too, e.g. 404 for a thing that is no longer listed; the body is then the error."""
+    """Refusals that are answers too, e.g. 404 for a thing that is no longer listed; the body is then the error, or
+    nothing where the server failed."""
 
     def with_params(self, **params: str | int) -> "Call":
         """Return the same call with parameters added or replaced."""

@@ -120,7 +120,7 @@ class _Shim(BaseHTTPRequestHandler):
         headers = {
             name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers
         }
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=30) as client:
             answer = client.request(self.command, prism + self.path, content=content, headers=headers)
         mock.requests.append(f"{self.command} {self.path}")
         mock.violations.extend(json.loads(answer.headers.get("sl-violations", "[]")))

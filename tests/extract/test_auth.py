@@ -260,6 +260,17 @@ def test_a_refresh_token_starts_from_the_secret_and_a_rotated_one_is_saved_befor
     assert {"seed-token", "rotated-1", "bearer-1"} <= mine.learned
 
 
+def test_a_client_may_be_named_in_the_form() -> None:
+    _, request = begin(auth.refresh_token("/token", client_in_form=True)(credentials()))
+    assert form(request) == {
+        "grant_type": "refresh_token",
+        "refresh_token": "seed-token",
+        "client_id": "app-1",
+        "client_secret": "hush-hush",
+    }
+    assert "Authorization" not in request.headers
+
+
 def test_the_store_knows_a_newer_refresh_token_than_the_secret() -> None:
     _, request = begin(auth.refresh_token("/bearer")(credentials(tokens=Store("newest"))))
     assert form(request)["refresh_token"] == "newest"

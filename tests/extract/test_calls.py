@@ -115,6 +115,12 @@ def test_a_refusal_is_an_answer_only_where_the_call_accepts_it(connection: Conne
         send(connection, lambda _: httpx.Response(404, text="<html>"), Call("/a", accepts=(404,)))
 
 
+def test_a_failure_that_is_an_answer_has_no_body_whatever_it_says(connection: Connection) -> None:
+    assert send(connection, lambda _: httpx.Response(502, text="<html>"), Call("/a", accepts=(502,))) is None
+    with pytest.raises(errors.ServerFailed):
+        send(connection, lambda _: httpx.Response(503, text="<html>"), Call("/a", accepts=(502,)))
+
+
 @pytest.mark.parametrize("reason", ["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"])
 def test_google_s_403_about_the_limit_is_no_missing_permission(connection: Connection, reason: str) -> None:
     body = {"error": {"message": "Slow down", "errors": [{"reason": reason}]}}

@@ -296,10 +296,11 @@ def test_a_connection_may_declare_its_own_limit(connect: Connect) -> None:
         ({"Fault": {"Error": [{"Message": "Invalid query", "code": "4000"}]}}, "Invalid query (4000)"),
         ({"Fault": {"Error": ["odd"]}}, "None (None)"),
         ({"Fault": {"Error": "odd"}}, ""),
+        ([{"$message": "No active subscription.", "$dataCode": "AuthorizationFailure"}], "No active subscription"),
         (["odd"], ""),
         ("odd", ""),
     ],
-    ids=["graph", "oauth", "ninjaone", "quickbooks", "fault-of-text", "fault-text", "list", "text"],
+    ids=["graph", "oauth", "ninjaone", "quickbooks", "fault-of-text", "fault-text", "sage", "list", "text"],
 )
 def test_the_vendor_s_own_words_are_passed_on(connect: Connect, body: Any, said: str) -> None:
     with pytest.raises(errors.RequestRefused) as caught:
