@@ -91,9 +91,13 @@ def open_adapter(book: Book, ledger: Ledger) -> Adapter:
         from morton_pipeline.accounting.quickbooks_online import open_quickbooks
 
         return open_quickbooks(connection, ledger)
+    if connection.vendor == "xero":
+        from morton_pipeline.accounting.xero import open_xero
+
+        return open_xero(connection, ledger)
     raise BadInput(
         f"connections.yaml: accounting names {connection.id}, a {connection.vendor}; Morton sends invoices to "
-        "quickbooks_online. Leave `accounting:` out to get each invoice as a file."
+        "quickbooks_online and xero. Leave `accounting:` out to get each invoice as a file."
     )
 
 
