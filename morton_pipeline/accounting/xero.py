@@ -13,7 +13,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -28,7 +28,7 @@ from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.invoices import Line
 from morton_pipeline.ledger.store import Ledger
-from morton_pipeline.vendors.xero import API, CREDIT_NOTE, INVOICE, PAGE, PRICE_DIGITS, VENDOR, Kind
+from morton_pipeline.vendors.xero import API, CREDIT_NOTE, INVOICE, PAGE, PRICE_DIGITS, VENDOR, Kind, billed_month, day
 
 TIMEOUT_SECONDS = 100
 """Xero names no deadline of its own; this one is well below the quiet period."""
@@ -40,7 +40,6 @@ DRAFTS = ("DRAFT", "SUBMITTED")
 RELEASED = ("AUTHORISED", "PAID")
 EVERY_STATUS = "DRAFT,SUBMITTED,AUTHORISED,PAID,VOIDED,DELETED"
 
-_OURS = re.compile(r"M(\d{4})(\d{2})-[A-Z2-7]{12}")
 _APPROVAL = re.compile(r" \[([0-9a-f]{16})\]$")
 _TAKEN = re.compile(r"(#|number)\W+must be unique", re.IGNORECASE)
 _LOCKED = re.compile(r"lock date|locked period|period (is |has been )?locked", re.IGNORECASE)
@@ -340,10 +339,9 @@ def _standing(rows: list[Mapping[str, Json]], kind: Kind) -> list[Found]:
 def _found(document: Mapping[str, Json], kind: Kind) -> Found:
     """Read a document. What is voided bills nothing, though Xero still shows its lines."""
     number, reference = str(document.get(kind.number) or ""), str(document.get("Reference") or "")
-    ours = _OURS.fullmatch(number)
-    mark = marked(reference) or (number if ours else "")
+    mark = marked(reference) or (number if billed_month(number, "") else "")
     status, is_credit = document.get("Status"), kind is CREDIT_NOTE
-    period = _period(mark)
+    period = billed_month(number, reference)
     has_tax_inside = document.get("LineAmountTypes") == "Inclusive"
     lines, approvals = [], []
     for line in document.get("LineItems") or ():
@@ -360,24 +358,8 @@ def _found(document: Mapping[str, Json], kind: Kind) -> Found:
         currency=str(document.get("CurrencyCode") or ""),
         lines=() if status == "VOIDED" else tuple(lines),
         note=f"{_mark(mark)} {' '.join(approvals)}" if mark else reference,
-        dated_on=_day(document.get("DateString")) or _day(document.get("Date")),
+        dated_on=day(document),
         is_credit=is_credit,
         is_void=status == "VOIDED",
         is_draft=status in DRAFTS,
     )
-
-
-def _period(mark: str) -> date | None:
-    """Return the month a reference of ours is for: a line of Xero has no date of its own."""
-    found = _OURS.fullmatch(mark)
-    return date(int(found[1]), int(found[2]), 1) if found and 1 <= int(found[2]) <= 12 else None
-
-
-def _day(text: Json) -> date | None:
-    """Read a date as Xero writes it to people, 2026-11-23T00:00:00, or to programs, /Date(1795392000000+0000)/."""
-    if epoch := re.fullmatch(r"/Date\((-?\d+)([+-]\d{4})?\)/", str(text)):
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(epoch[1]))).date()
-    try:
-        return date.fromisoformat(str(text)[:10])
-    except ValueError:
-        return None

@@ -5,14 +5,17 @@ Credentials: a Xero app's client id and secret, and a refresh token with the sco
 the ledger keeps the newest, encrypted.
 """
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 
 from morton_pipeline.extract.auth import naming, refresh_token
 from morton_pipeline.extract.errors import UnexpectedAnswer
 from morton_pipeline.extract.pages import Call, Flow, Page, Walk, by_page_number
 from morton_pipeline.extract.records import Boolean, Number, Record, Text, column, key, number
-from morton_pipeline.extract.vendor import Endpoint, Fetched, Rows, Vendor, per_minute
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Rows, Vendor, per_minute
 
 API = "/api.xro/2.0"
 PAGE = 100
@@ -20,6 +23,9 @@ PAGE = 100
 PRICE_DIGITS: Mapping[str, str | int] = {"unitdp": 4}
 """Asked for with every document and item: without it Xero rounds prices to cents."""
 TOKEN_PATH = "/connect/token"
+
+_OURS = r"M(\d{4})(0[1-9]|1[0-2])-[A-Z2-7]{12}"
+_NUMBER, _MARK = re.compile(_OURS), re.compile(rf"\bMorton {_OURS}:")
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,7 @@ class Document(Record):
     contact__contact_id: Text = column("The customer's id.", nullable=False)
     contact__name: Text = column("The customer's name.")
     currency_code: Text = column("Its currency.")
-    date: Text = column("Its date, as Xero writes it to programs.")
-    date_string: Text = column("Its date, as Xero writes it to people.", str_matches=r"^\d{4}-\d{2}-\d{2}")
+    date_string: Text = column("Its date.", nullable=False, str_matches=r"^\d{4}-\d{2}-\d{2}")
     due_date_string: Text = column("When it is due.")
     line_amount_types: Text = column("Whether line amounts are Exclusive or Inclusive of tax, or know NoTax.")
     sub_total: Number = number("Its total before tax.")
@@ -92,7 +97,7 @@ class InvoiceLine(Record):
     invoice_id: Text = key("Xero's own id of the invoice or credit note.")
     line_item_id: Text = key("Xero's own id of the line.")
     type: Text = column("ACCREC on an invoice, ACCRECCREDIT on a credit note.", nullable=False)
-    invoice_number: Text = column("The number of the invoice or credit note.")
+    served_on: Text = column("The month a document of ours is for; a line of Xero has no date of its own.")
     line_amount_types: Text = column("Whether the amount is Exclusive or Inclusive of tax, or knows NoTax.")
     description: Text = column("The line's text.")
     item_code: Text = column("The code of the item.")
@@ -121,22 +126,47 @@ def documents(_: Fetched) -> Walk:
 
 
 def either(page: Page) -> Rows:
-    """Return a page's invoices or credit notes, both with an InvoiceID and an InvoiceNumber."""
+    """Return a page's invoices or credit notes, both with an InvoiceID and an InvoiceNumber, and with a plain date."""
     for kind in (INVOICE, CREDIT_NOTE):
         if isinstance(rows := page.body.get(kind.collection), list):
-            return [{**row, "InvoiceID": row[kind.id], "InvoiceNumber": row.get(kind.number)} for row in rows]
+            return [
+                {
+                    **row,
+                    "InvoiceID": row[kind.id],
+                    "InvoiceNumber": row.get(kind.number),
+                    "DateString": str(dated) if (dated := day(row)) else None,
+                }
+                for row in rows
+            ]
     raise UnexpectedAnswer("Xero answered the list of documents with neither invoices nor credit notes.")
+
+
+def day(document: Mapping[str, Json]) -> date | None:
+    """Read a document's date: 2026-11-23T00:00:00 to people, /Date(1795392000000+0000)/ to programs."""
+    for text in (str(document.get("DateString")), str(document.get("Date"))):
+        if epoch := re.fullmatch(r"/Date\((-?\d+)([+-]\d{4})?\)/", text):
+            return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(epoch[1]))).date()
+        with suppress(ValueError):
+            return date.fromisoformat(text[:10])
+    return None
+
+
+def billed_month(number: str, reference: str) -> date | None:
+    """Return the month a document of ours is for, by its number or by our mark in its reference."""
+    ours = _NUMBER.fullmatch(number) or _MARK.search(reference)
+    return date(int(ours[1]), int(ours[2]), 1) if ours else None
 
 
 def lines(fetched: Fetched) -> Rows:
     """The lines of every document that name an item or an amount; a line of text does neither."""
-    inherited = ("InvoiceID", "Type", "InvoiceNumber", "LineAmountTypes")
-    return [
-        {**line, **{name: document.get(name) for name in inherited}}
-        for document in fetched["invoices"]
-        for line in document.get("LineItems") or ()
-        if line.get("ItemCode") or line.get("LineAmount")
-    ]
+    found = []
+    for document in fetched["invoices"]:
+        month = billed_month(str(document["InvoiceNumber"] or ""), str(document.get("Reference") or ""))
+        inherited = {name: document.get(name) for name in ("InvoiceID", "Type", "LineAmountTypes")}
+        for line in document.get("LineItems") or ():
+            if line.get("ItemCode") or line.get("LineAmount"):
+                found.append({**line, **inherited, "ServedOn": str(month) if month else None})
+    return found
 
 
 VENDOR = Vendor(

