@@ -38,6 +38,7 @@
                 "cove": "N-able Cove Data Protection",
                 "veeam_spc": "Veeam Service Provider Console",
                 "quickbooks_online": "QuickBooks Online",
+                "xero": "Xero",
             }
         )
     }}

@@ -35,7 +35,7 @@ connections:
     auth_url: http://127.0.0.1:9
     xero_tenant_id: {TENANT}
     backoff_seconds: 0
-    secrets: {{client_id: BOOKS_ID, client_secret: BOOKS_SECRET, refresh_token: BOOKS_REFRESH}}
+    secrets: {{client_id: XERO_CLIENT_ID, client_secret: XERO_CLIENT_SECRET, refresh_token: XERO_REFRESH_TOKEN}}
 accounting: books
 """
 
@@ -182,7 +182,9 @@ def company() -> Company:
 
 
 @pytest.fixture
-def desk(book: Book, company: Company) -> Iterator[Desk]:
+def desk(book: Book, company: Company, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    for name, value in (("CLIENT_ID", "app-id"), ("CLIENT_SECRET", "app-secret"), ("REFRESH_TOKEN", "refresh-0")):
+        monkeypatch.setenv(f"XERO_{name}", value)
     (book.root / "connections.yaml").write_text(CONNECTIONS, "utf-8")
     with open_ledger(book) as ledger:
         yield Desk(book, ledger, company, Line(company))

@@ -19,7 +19,7 @@ select
     line_item_id as line_id,
     item_code as item_id,
     description,
-    sign * quantity as quantity,
+    cast(sign * quantity as decimal(28, 9)) as quantity,
     unit_amount as unit_price,
     cast(sign * (coalesce(line_amount, 0) - tax_inside) as decimal(18, 4)) as amount,
     cast(served_on as date) as service_on,
