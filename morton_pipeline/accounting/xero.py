@@ -241,7 +241,7 @@ class Xero:
                 words = f"{words.rstrip('.')}. {advice.format(contact=_contact(answer.body) or customer_id)}"
             raise Refused(words, is_duplicate=bool(_TAKEN.search(said)), is_closed_period=is_locked)
         made = answer.body.get(kind.collection) if isinstance(answer.body, dict) else None
-        if not isinstance(made, list) or len(made) != 1 or not made[0].get(kind.id):
+        if not isinstance(made, list) or len(made) != 1 or not str(made[0].get(kind.id) or "").strip("0-"):
             raise OutcomeUnknown(f"Xero answered {answer.status} without a document{answer.trace}.")
         found: Mapping[str, Json] = made[0]
         return found
@@ -254,9 +254,9 @@ class Xero:
         return self._allowed(self._api.ask(kind.collection, {**params, "pageSize": PAGE, **PRICE_DIGITS}))
 
     def _allowed(self, answer: Answer) -> Answer:
-        said = self._api.said(answer)
-        if said or answer.status >= 400:
-            raise Refused(f"{said or f'status {answer.status}'}{answer.trace}")
+        """Let an answer to a question pass: what stands in a document that is there refuses nothing."""
+        if answer.status >= 400:
+            raise Refused(f"{self._api.said(answer) or f'status {answer.status}'}{answer.trace}")
         return answer
 
 
@@ -293,7 +293,11 @@ def _complaints(body: Json) -> str:
 
 
 def _errors(element: Mapping[str, Json]) -> list[str]:
-    """Find what is wrong with an element, itself or a part of it."""
+    """Find what is wrong with an element, itself or a part of it. One that says it is OK was made, whatever it adds."""
+    verdict = element.get("StatusAttributeString")
+    is_wrong = element.get("HasErrors") is True or verdict == "ERROR"
+    if verdict in ("OK", "WARNING") and not is_wrong:
+        return []
     parts = [element, element.get("Contact"), *(element.get("LineItems") or ())]
     said = [
         str(error.get("Message") or error.get("Description") or "an error without words")
@@ -301,7 +305,6 @@ def _errors(element: Mapping[str, Json]) -> list[str]:
         if isinstance(part, dict)
         for error in part.get("ValidationErrors") or ()
     ]
-    is_wrong = element.get("HasErrors") is True or element.get("StatusAttributeString") == "ERROR"
     return said or (["an error without words"] if is_wrong else [])
 
 

@@ -325,6 +325,44 @@ def test_xero_trap_a_refusal_is_read_whatever_its_status(desk: Desk, is_200: boo
     assert "has been archived" in row["reason"]
 
 
+ELEMENTS = {
+    "only its errors": ({"ValidationErrors": [{"Message": "no"}]}, "refused"),
+    "errors of a line": ({"LineItems": [{"ValidationErrors": [{"Message": "no"}]}]}, "refused"),
+    "errors by another word": ({"ValidationErrors": [{"Description": "no"}]}, "refused"),
+    "errors without words": ({"HasErrors": True}, "refused"),
+    "an error in a word": ({"StatusAttributeString": "ERROR"}, "refused"),
+    "no id": ({"StatusAttributeString": "OK", "InvoiceID": "00000000-0000-0000-0000-000000000000"}, "uncertain"),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_xero_trap_an_element_of_a_200_is_read_before_it_is_believed(desk: Desk, name: str) -> None:
+    element, state = ELEMENTS[name]
+    desk.approve()
+    content = json.dumps({"Status": "OK", "Invoices": [{"InvoiceID": "4074292c", **element}]})
+    desk.wire.faults["PUT"] = [answers(200, content)]
+    assert desk.post()[0]["state"] == state
+
+
+def test_a_document_that_says_it_is_ok_was_made_whatever_it_adds(desk: Desk) -> None:
+    desk.approve()
+
+    def grumble(request: httpx.Request, carry_out: CarryOut) -> httpx.Response:
+        body = carry_out().json()
+        body["Invoices"][0]["ValidationErrors"] = [{"Message": "an older one could not be found"}]
+        return httpx.Response(200, json=body, request=request)
+
+    desk.wire.faults["PUT"] = [grumble]
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_an_error_that_stands_in_a_document_does_not_keep_it_from_being_found(desk: Desk) -> None:
+    desk.approve()
+    desk.company.add_invoice(desk.body(), AT)["ValidationErrors"] = [{"Message": "Invoice # must be unique."}]
+    assert desk.post()[0]["state"] == "posted"
+    assert desk.wire.sent("PUT") == []
+
+
 def test_case_74_an_archived_contact_is_refused_alone_by_its_name(desk: Desk) -> None:
     desk.company.contacts["12"]["ContactStatus"] = "ARCHIVED"
     desk.approve("00000000000a")
