@@ -21,6 +21,7 @@ from morton_pipeline.book import Book, Limits
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import Ledger, decide, decisions, invoices, open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
+from morton_pipeline.simulator.commit_faults import FaultPlan
 from morton_pipeline.simulator.xero import Company, create_app
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -88,7 +89,10 @@ class Line(httpx.BaseTransport):
     def _carry_out(self, request: httpx.Request) -> httpx.Response:
         async def carry() -> httpx.Response:
             inner = httpx.Request(request.method, request.url, headers=request.headers, content=request.content)
-            response = await self._app.handle_async_request(inner)
+            try:
+                response = await self._app.handle_async_request(inner)
+            except ConnectionAbortedError as cut:
+                raise httpx.ReadError(str(cut), request=request) from None
             content = await response.aread()
             return httpx.Response(response.status_code, headers=response.headers, content=content, request=request)
 
@@ -981,6 +985,32 @@ def test_a_second_sender_makes_no_second_invoice(desk: Desk) -> None:
     desk.wire.faults["PUT"] = [meanwhile]
     assert desk.post()[0]["state"] == "posted"
     assert len(desk.made()) == 1
+
+
+@pytest.mark.parametrize("keys", ["long", "short", "forgotten with the token"])
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_fails_and_however_often_each_invoice_is_made_and_released_once(
+    desk: Desk, seed: int, keys: str
+) -> None:
+    desk.settings |= {"status": "AUTHORISED", "attempts": 1}
+    desk.company.key_seconds = 0 if keys == "short" else 360
+    desk.company.forgets_keys_on_refresh = keys == "forgotten with the token"
+    for number in range(12):
+        desk.approve(
+            f"{number:012x}", client_id=("acme", "beta")[number % 2], period_month=date(2026, 1 + number // 2, 1)
+        )
+    desk.company.plan = FaultPlan(
+        seed, unavailable=0.1, drop_after_commit=0.1, hang_after_commit=0.05, error_after_commit=0.05, hang_seconds=0
+    )
+    for _ in range(40):
+        desk.post()
+    counts = desk.company.plan.counts
+    assert counts["unavailable"]
+    assert counts["drop_after_commit"] + counts["error_after_commit"]
+    assert desk.states() == ["posted"] * 12
+    assert sorted((i["Status"], i["Total"]) for i in desk.made()) == [("AUTHORISED", Decimal(154))] * 12
+    desk.company.plan = FaultPlan()
+    assert desk.verify() == []
 
 
 ECHO = "bad app-secret of Bearer eyJ0123456789abcdef for refresh-0"
