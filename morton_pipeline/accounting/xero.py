@@ -40,7 +40,7 @@ DRAFTS = ("DRAFT", "SUBMITTED")
 RELEASED = ("AUTHORISED", "PAID")
 EVERY_STATUS = "DRAFT,SUBMITTED,AUTHORISED,PAID,VOIDED,DELETED"
 
-_APPROVAL = re.compile(r" \[([0-9a-f]{16})\]$")
+_APPROVAL = re.compile(r"\[([0-9a-f]{16})\]")
 _TAKEN = re.compile(r"(#|number)\W+must be unique", re.IGNORECASE)
 _LOCKED = re.compile(r"lock date|locked period|period (is |has been )?locked", re.IGNORECASE)
 _ADVICE = (
@@ -234,11 +234,11 @@ class Xero:
         """Return the one document an answer carries; raise what it means when it carries none."""
         said = self._api.said(answer)
         if said or answer.status >= 400:
-            words = f"{said or f'status {answer.status}'}{answer.trace}"
+            words = f"{said or f'status {answer.status}'}{answer.trace}".rstrip(".") + "."
             advice = next((advice for word, advice in _ADVICE if re.search(word, said, re.IGNORECASE)), "")
             is_locked = bool(_LOCKED.search(said))
             if advice and not is_locked:
-                words = f"{words.rstrip('.')}. {advice.format(contact=_contact(answer.body) or customer_id)}"
+                words = f"{words} {advice.format(contact=_contact(answer.body) or customer_id)}"
             raise Refused(words, is_duplicate=bool(_TAKEN.search(said)), is_closed_period=is_locked)
         made = answer.body.get(kind.collection) if isinstance(answer.body, dict) else None
         if not isinstance(made, list) or len(made) != 1 or not str(made[0].get(kind.id) or "").strip("0-"):
@@ -346,11 +346,10 @@ def _found(document: Mapping[str, Json], kind: Kind) -> Found:
     status, is_credit = document.get("Status"), kind is CREDIT_NOTE
     period = billed_month(number, reference)
     has_tax_inside = document.get("LineAmountTypes") == "Inclusive"
-    lines, approvals = [], []
+    lines, approvals = list[FoundLine](), list[str]()
     for line in document.get("LineItems") or ():
         text = str(line.get("Description") or "")
-        if approval := _APPROVAL.search(text):
-            approvals.append(approval[1])
+        approvals.extend(_APPROVAL.findall(text))
         if line.get("ItemCode") or line.get("LineAmount"):
             net = decimal(line.get("LineAmount")) - (decimal(line.get("TaxAmount")) if has_tax_inside else 0)
             lines.append(FoundLine(str(line.get("ItemCode") or ""), -net if is_credit else net, period, text))

@@ -445,7 +445,7 @@ def test_case_73_a_locked_period_keeps_a_draft_until_it_is_open(desk: Desk, lock
     assert (row["state"], desk.made()[0]["Status"]) == ("parked", "DRAFT")
     assert "which will not release it" in row["reason"]
     assert "lock date, currently set at 31-Dec-2026" in row["reason"]
-    assert "Open the period there and post again." in row["reason"]
+    assert re.search(r"\(xero-correlation-id [\w-]+\)\. Open the period there and post again\.", row["reason"])
     setattr(desk.company, lock, None)
     assert desk.post()[0]["state"] == "posted"
     assert [i["Status"] for i in desk.made()] == ["AUTHORISED"]
