@@ -27,7 +27,7 @@ from morton_pipeline.cli import cli
 from morton_pipeline.clock import wall
 from morton_pipeline.connect import Person, SignInFailed, connect
 from morton_pipeline.errors import BadInput
-from morton_pipeline.extract.auth import LONGEST_TURN, Company, Grant, SignIn, refresh_token
+from morton_pipeline.extract.auth import LONGEST_TURN, Company, Grant, refresh_token
 from morton_pipeline.ledger.store import open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.app import simulate
@@ -36,52 +36,10 @@ from morton_pipeline.simulator.seeds import write_book
 from morton_pipeline.simulator.serve import in_thread
 from morton_pipeline.simulator.sign_in import Authority, create_app
 from morton_pipeline.simulator.world import START, generate
-from morton_pipeline.vendors import VENDORS, quickbooks_online
+from morton_pipeline.vendors import VENDORS, quickbooks_online, sage, xero
 from tests.conftest import ROOT
 
-
-def xero_companies(body: Any) -> tuple[list[Company], str]:
-    """The organisations among the tenants; an accountant's practice holds no invoices."""
-    return [Company(t["tenantId"], t["tenantName"]) for t in body if t["tenantType"] == "ORGANISATION"], ""
-
-
-XERO = SignIn(
-    login_url="https://login.xero.com",
-    path="/identity/connect/authorize",
-    token_path="/connect/token",
-    scopes=("offline_access", "accounting.transactions", "accounting.contacts.read", "accounting.settings.read"),
-    read_scopes=(
-        "offline_access",
-        "accounting.transactions.read",
-        "accounting.contacts.read",
-        "accounting.settings.read",
-    ),
-    setting="xero_tenant_id",
-    has_pkce=True,
-    companies_path="/connections",
-    read_companies=xero_companies,
-)
-
-
-def sage_companies(body: Any) -> tuple[list[Company], str]:
-    """One page of the businesses; the next one's path comes without the version."""
-    following = body.get("$next")
-    listed = [Company(b["id"], b.get("displayed_as") or b.get("name") or "") for b in body["$items"]]
-    return listed, f"/v3.1{following}" if following else ""
-
-
-SAGE = SignIn(
-    login_url="https://www.sageone.com",
-    path="/oauth2/auth/central",
-    params={"filter": "apiv3.1"},
-    token_path="/token",
-    scopes=("full_access",),
-    read_scopes=("readonly",),
-    setting="business_id",
-    client_in_form=True,
-    companies_path="/v3.1/businesses",
-    read_companies=sage_companies,
-)
+XERO, SAGE = xero.SIGN_IN, sage.SIGN_IN
 
 BOOK = """
 connections:
@@ -169,7 +127,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def office(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    """Open an office of a vendor's; the pages of Xero and Sage say here what signing in needs, and no more."""
+    """Open an office of a vendor's; of the pages of Xero and Sage only what signing in needs stands here."""
     monkeypatch.setenv("BOOKS_ID", "app-id")
     monkeypatch.setenv("BOOKS_SECRET", SECRET)
     endpoints = VENDORS["quickbooks_online"].endpoints[:1]

@@ -171,9 +171,13 @@ def open_adapter(book: Book, ledger: Ledger) -> Adapter:
         from morton_pipeline.accounting.sage import open_sage
 
         return open_sage(connection, ledger)
+    if connection.vendor == "xero":
+        from morton_pipeline.accounting.xero import open_xero
+
+        return open_xero(connection, ledger)
     raise BadInput(
         f"connections.yaml: accounting names {connection.id}, a {connection.vendor}; Morton sends invoices to "
-        "quickbooks_online and sage. Leave `accounting:` out to get each invoice as a file."
+        "quickbooks_online, sage and xero. Leave `accounting:` out to get each invoice as a file."
     )
 
 

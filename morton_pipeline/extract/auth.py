@@ -495,3 +495,23 @@ class _InMemory:
 
     def try_turn(self, connection_id: str) -> Callable[[], None] | None:
         return lambda: None
+
+
+class _Naming(httpx.Auth):
+    """Says with every request whose data is meant, where one sign-in opens several companies."""
+
+    def __init__(self, inner: httpx.Auth, header: str, value: str) -> None:
+        self._inner, self._header, self._value = inner, header, value
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        request.headers[self._header] = self._value
+        return self._inner.auth_flow(request)
+
+    def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        request.headers[self._header] = self._value
+        return self._inner.async_auth_flow(request)
+
+
+def naming(header: str, setting: str, factory: AuthFactory) -> AuthFactory:
+    """Add a header with a setting of the connection to every request, beside what proves who we are."""
+    return lambda c: _Naming(factory(c), header, str(c.settings[setting]))

@@ -6,12 +6,12 @@ newest, encrypted. Every request names its business: without one Sage answers fo
 Amounts are text in its answers and are read as they stand. Every list says how many records it has.
 """
 
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import httpx
 
-from morton_pipeline.extract.auth import Credentials, refresh_token
+from morton_pipeline.extract.auth import Company, SignIn, naming, refresh_token
 from morton_pipeline.extract.errors import Incomplete, UnexpectedAnswer
 from morton_pipeline.extract.pages import Call, Page, Walk
 from morton_pipeline.extract.records import Boolean, Number, Record, Text, column, key, number
@@ -98,26 +98,6 @@ class InvoiceLine(Record):
     net_amount: Number = number("The line's net amount.", nullable=False)
 
 
-class _InBusiness(httpx.Auth):
-    """Names the business on every request to the API, and leaves the token's own request alone."""
-
-    def __init__(self, flow: httpx.Auth, business_id: str) -> None:
-        self._flow, self._business_id = flow, business_id
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["X-Business"] = self._business_id
-        return self._flow.auth_flow(request)
-
-    def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        request.headers["X-Business"] = self._business_id
-        return self._flow.async_auth_flow(request)
-
-
-def sign_in(c: Credentials) -> httpx.Auth:
-    """A rotating refresh token, the client named in the form as Sage documents it."""
-    return _InBusiness(refresh_token(TOKEN_PATH, client_in_form=True)(c), str(c.settings["business_id"]))
-
-
 def pages(call: Call) -> Walk:
     """Follow `$next` to the list's end. A page that is more than Sage manages is asked for again in smaller ones."""
     seen, size, followed = 0, SIZES[0], set[str]()
@@ -184,13 +164,34 @@ def lines(fetched: Fetched) -> Rows:
     ]
 
 
+def businesses(body: Json) -> tuple[list[Company], str]:
+    """One page of the businesses; the next one's path comes without the version."""
+    following = body.get("$next")
+    listed = [Company(b["id"], b.get("displayed_as") or b.get("name") or "") for b in body["$items"]]
+    return listed, f"{API}{following}" if following else ""
+
+
+SIGN_IN = SignIn(
+    login_url="https://www.sageone.com",
+    path="/oauth2/auth/central",
+    params={"filter": "apiv3.1"},
+    token_path=TOKEN_PATH,
+    scopes=("full_access",),
+    read_scopes=("readonly",),
+    setting="business_id",
+    client_in_form=True,
+    companies_path=f"{API}/businesses",
+    read_companies=businesses,
+)
+
 VENDOR = Vendor(
     name="sage",
     title="Sage Accounting",
     category="accounting",
     base_url="https://api.accounting.sage.com",
     auth_url="https://oauth.accounting.sage.com",
-    auth=sign_in,
+    sign_in=SIGN_IN,
+    auth=naming("X-Business", "business_id", refresh_token(TOKEN_PATH, client_in_form=True)),
     secrets=("client_id", "client_secret", "refresh_token"),
     settings=("business_id",),
     optional_settings=("release",),

@@ -29,6 +29,7 @@ SPECS = Path(os.environ.get("MORTON_VENDOR_SPECS") or ROOT.parent / "shared" / "
 PRISM = ROOT / ".tools" / "node_modules" / "@stoplight" / "prism-cli" / "dist" / "index.js"
 TOKEN = "contract-token"
 STARTS_WITHIN = 60
+HOP_BY_HOP = {"host", "content-length", "connection", "accept-encoding", "user-agent"}
 
 Empty = Callable[[Any], Any]
 
@@ -117,10 +118,8 @@ class _Shim(BaseHTTPRequestHandler):
         if self.path.endswith("/token"):
             self._answer(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
             return
-        headers = {
-            name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers
-        }
-        with httpx.Client(trust_env=False, timeout=30) as client:
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+        with httpx.Client(trust_env=False, timeout=STARTS_WITHIN) as client:
             answer = client.request(self.command, prism + self.path, content=content, headers=headers)
         mock.requests.append(f"{self.command} {self.path}")
         mock.violations.extend(json.loads(answer.headers.get("sl-violations", "[]")))
@@ -131,7 +130,7 @@ class _Shim(BaseHTTPRequestHandler):
             mock.answers.append(body)
         self._answer(answer.status_code, body)
 
-    do_GET = do_POST = _handle
+    do_GET = do_POST = do_PUT = _handle
 
     def _answer(self, status: int, body: Any) -> None:
         content = json.dumps(body).encode()
