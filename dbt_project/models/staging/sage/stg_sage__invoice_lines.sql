@@ -17,4 +17,3 @@ select
     known_valid_to as valid_to
 
 from versions
-where status__id not in ('DRAFT', 'PRO_FORMA')
