@@ -89,7 +89,6 @@ class InvoiceLine(Record):
     sales_invoice_id: Text = key("Sage's own id of the document.")
     id: Text = key("Sage's own id of the line.")
     is_credit_note: Boolean = column("Ours: whether it stands on a credit note.", nullable=False)
-    status__id: Text = column("Ours: the state of its document.", nullable=False)
     description: Text = column("The line's text.")
     service__id: Text = column("The service's id, where it sells one.")
     product__id: Text = column("The product's id, where it sells one.")
@@ -153,12 +152,7 @@ def _list_price(row: dict[str, Json]) -> Json:
 def lines(fetched: Fetched) -> Rows:
     """The lines of every document."""
     return [
-        {
-            **line,
-            "sales_invoice_id": document["id"],
-            "is_credit_note": document["is_credit_note"],
-            "status": document["status"],
-        }
+        {**line, "sales_invoice_id": document["id"], "is_credit_note": document["is_credit_note"]}
         for document in fetched["sales_invoices"]
         for line in document[(CREDIT_NOTE if document["is_credit_note"] else INVOICE).lines]
     ]

@@ -459,7 +459,7 @@ def test_a_customer_that_is_gone_is_refused_by_name_and_the_rest_go_on(shop: Sag
     shop.approve("00000000000b", client_id="beta")
     rows = {row["client_id"]: row for row in shop.post()}
     assert (rows["acme"]["state"], rows["beta"]["state"]) == ("refused", "posted")
-    assert "Sage refused it: The contact does not exist. (RecordNotFound, sales_invoice.contact_id)" in rows["acme"]["reason"]  # fmt: skip
+    assert "Sage refused the invoice of acme: The contact does not exist. (RecordNotFound, sales_invoice.contact_id)" in rows["acme"]["reason"]  # fmt: skip
     assert "restore the contact in Sage, or correct accounting_customer_id in clients.csv" in rows["acme"]["reason"]
     shop.company.add_customer("c-12", "Acme Corp")
     assert shop.post()[0]["state"] == "posted"

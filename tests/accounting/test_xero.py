@@ -19,7 +19,7 @@ from morton_pipeline.accounting.posting import open_adapter
 from morton_pipeline.accounting.xero import Xero, open_xero
 from morton_pipeline.book import Book, Limits
 from morton_pipeline.errors import BadInput
-from morton_pipeline.ledger import Ledger, decide, decisions, invoices, open_ledger
+from morton_pipeline.ledger import Ledger, decide, invoices, open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.commit_faults import FaultPlan
 from morton_pipeline.simulator.xero import Company, create_app
@@ -738,10 +738,9 @@ def test_every_page_of_like_invoices_is_read(desk: Desk) -> None:
 
 
 @pytest.fixture
-def owing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """A row that gives money back is approved; whether it may be is the ledger's affair."""
-    monkeypatch.setattr(decisions, "_refuse_unapprovable", lambda row, wish: None, raising=False)
-    desk.approve(kind="over_billed", variance_quantity=Decimal(-7), variance_amount=Decimal(-154))
+def owing(desk: Desk) -> Desk:
+    """A row that gives money back is approved."""
+    desk.approve(kind="over_billed", variance_quantity=Decimal(-7), variance_amount=Decimal(-154), invoiced_as="1042")
     return desk
 
 
@@ -918,7 +917,7 @@ def test_rotated_refresh_tokens_are_kept(desk: Desk) -> None:
     for name in ("00000000000a", "00000000000b"):
         desk.approve(name)
         desk.post()
-        assert LedgerTokens(desk.ledger).load("books", "refresh-0") in desk.company._refresh
+        assert LedgerTokens(desk.ledger).load("books", "refresh-0").refresh_token in desk.company._refresh
 
 
 def test_a_revoked_connection_asks_once_to_sign_in_again(desk: Desk) -> None:
@@ -1038,7 +1037,7 @@ def test_no_answer_however_it_fails_shows_a_secret(
 def test_a_refusal_carries_what_support_asks_for(desk: Desk) -> None:
     desk.approve()
     desk.wire.faults["PUT"] = [answers(400, refusal("no"), **{"xero-correlation-id": "c0ffee"})]
-    assert "Xero refused it: no (xero-correlation-id c0ffee)" in desk.post()[0]["reason"]
+    assert "Xero refused the invoice of acme: no (xero-correlation-id c0ffee)" in desk.post()[0]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,10 @@ COLUMNS = {
         "client_id client_name device_name device_class gap present_in record_vendor connection_id record_id matched_by "
         "candidates since_on expected_because source_state explanation fresh_until_at"
     ),
+    "invoice_drift": (
+        "invoice_id reference client_id client_name period_month currency approved_amount found_amount connection_id "
+        "accounting_id drift explanation read_back_at"
+    ),
     "source_health": (
         "connection_id vendor endpoint tenant_id state last_complete_at last_attempt_at last_error record_count allowed_age_minutes"
     ),
@@ -45,6 +49,7 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
+    "discrepancies": {"invoiced_as"},
     "discrepancy_evidence": {"record_key", "quantity"},
     "coverage_gaps": {"record_key"},
     "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},

@@ -274,7 +274,6 @@ select
     cast(observed_quantity as decimal(18, 4)) as observed_quantity,
     cast(contracted_quantity as decimal(18, 4)) as contracted_quantity,
     cast(invoiced_quantity as decimal(18, 4)) as invoiced_quantity,
-    invoiced_as,
     cast(variance_quantity as decimal(18, 4)) as variance_quantity,
     cast(unit_price as decimal(18, 4)) as unit_price,
     currency,
@@ -290,5 +289,6 @@ select
     seal,
     status,
     decided_by,
-    decided_at
+    decided_at,
+    invoiced_as
 from unioned

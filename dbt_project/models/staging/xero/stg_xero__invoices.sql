@@ -10,7 +10,7 @@ select
     currency_code as currency,
     reference as note,
     type = 'ACCRECCREDIT' as is_credit,
-    case when type = 'ACCRECCREDIT' then - sub_total else sub_total end as net_amount,
+    cast(case when type = 'ACCRECCREDIT' then - sub_total else sub_total end as decimal(18, 4)) as net_amount,
     -- Voided ones were in the books, deleted ones were drafts; neither bills anything.
     status in ('VOIDED', 'DELETED') as is_void,
     cast(date_string as date) as invoiced_on,
