@@ -37,10 +37,26 @@ def _quickbooks(company: Any) -> list[Made]:
     return [(d["DocNumber"], sign * d["TotalAmt"], d["CustomerRef"]["value"]) for t, sign in tables for d in t.values()]
 
 
-SYSTEMS: dict[str, tuple[str, str, Callable[[Any], list[Made]]]] = {
-    "quickbooks_online": ("quickbooks", "open_quickbooks", _quickbooks),
+def _xero(company: Any) -> list[Made]:
+    tables = ((company.invoices, "InvoiceNumber", 1), (company.credit_notes, "CreditNoteNumber", -1))
+    return [
+        (d[number], sign * d["SubTotal"], d["Contact"]["ContactID"]) for t, number, sign in tables for d in t.values()
+    ]
+
+
+def _sage(company: Any) -> list[Made]:
+    tables = ((company.sales_invoices, 1), (company.sales_credit_notes, -1))
+    return [(d["reference"], sign * d["net_amount"], d["contact"]["id"]) for t, sign in tables for d in t.values()]
+
+
+SYSTEMS: dict[str, tuple[str, str, Callable[[Any], list[Made]], dict[str, Any]]] = {
+    "quickbooks_online": ("quickbooks", "open_quickbooks", _quickbooks, {}),
+    # Keys are remembered for less time than an unclear outcome rests.
+    "xero": ("xero", "open_xero", _xero, {"key_seconds": 0.5}),
+    # A token that was used up before its successor was stored would end the storm; people sign in again then.
+    "sage": ("sage", "open_sage", _sage, {"keeps_used_tokens": True}),
 }
-"""The stand-in's module, the adapter's opener, and what the stand-in has, read without the adapter's help."""
+"""The stand-in's module, the adapter's opener, what the stand-in has, read without the adapter's help, and its ways."""
 
 FAILPOINTS = [
     f"{side} {what}"
@@ -52,7 +68,7 @@ FAILPOINTS = [
 def stand_in(system: str, plan: Any) -> Any:
     """Return the company of a system's stand-in and its app."""
     module = importlib.import_module(f"morton_pipeline.simulator.{SYSTEMS[system][0]}")
-    company = module.Company(plan=plan, **CREDENTIALS)
+    company = module.Company(plan=plan, **CREDENTIALS, **SYSTEMS[system][3])
     return company, module.create_app(company, lambda: datetime(2026, 11, 23, 9, tzinfo=UTC))
 
 

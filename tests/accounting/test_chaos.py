@@ -46,7 +46,11 @@ accounting: books
 limits: {{quiet_period_seconds: {quiet}, invoices_per_run: 100000, amount_per_run: 100000000}}
 """
 
-SETTINGS = {"quickbooks_online": 'realm_id: "9130350000000001"'}
+SETTINGS = {
+    "quickbooks_online": 'realm_id: "9130350000000001"',
+    "xero": "xero_tenant_id: 3f9f1b5e-5a3a-4d3e-9a0c-0d0e8a6a1f10\n    status: AUTHORISED",
+    "sage": "business_id: 5b1de0ac5f8c4d1f9b1f0a7d3c2e4a66",
+}
 """What each system's connection says besides."""
 
 Started = Callable[..., subprocess.Popen[str]]
