@@ -28,15 +28,16 @@ from morton_pipeline.simulator import (
     ninjaone,
     pax8,
     quickbooks,
+    sage,
     sentinelone,
     vaultdesk,
     veeam_spc,
+    xero,
 )
 from morton_pipeline.simulator import faults as broken
 from morton_pipeline.simulator.clock import SimulatedClock
 from morton_pipeline.simulator.desk import answer
 from morton_pipeline.simulator.faults import Faults, Gate
-from morton_pipeline.simulator.quickbooks import Company
 from morton_pipeline.simulator.recurring import RecurringInvoices
 from morton_pipeline.simulator.world import World
 
@@ -65,8 +66,8 @@ class Simulation:
     clock: SimulatedClock
     faults: Faults
     directory: microsoft.Directory
-    company: Company
-    """What is in QuickBooks."""
+    recurring: RecurringInvoices
+    """What is in the accounting systems."""
     gates: Mapping[str, Gate]
     app: Starlette
 
@@ -82,12 +83,12 @@ def simulate(
 ) -> Simulation:
     """Mount every vendor of a world, each in its own way of speaking, all on one clock.
 
-    `memory` is what an earlier QuickBooks stand-in wrote down when it ended (`Company.memory`).
+    `memory` is what the accounting systems of an earlier one wrote down when it ended (`RecurringInvoices.memory`).
     """
     clock = SimulatedClock(now or world.starts_at)
     recurring = RecurringInvoices(world)
     if memory is not None:
-        recurring.company.recall(memory)
+        recurring.recall(memory)
     clock.follow(recurring.catch_up)
     switches = Faults()
     directory = microsoft.Directory(world, clock, token_seconds=token_seconds, page_size=graph_page_size)
@@ -127,6 +128,20 @@ def simulate(
             broken.quickbooks_error,
             is_token_path=lambda path: path.endswith("/tokens/bearer"),
         ),
+        "xero": Gate(
+            xero.create_app(recurring.organisation, clock),
+            switches,
+            "xero",
+            broken.xero_error,
+            is_token_path=lambda path: path.endswith("/connect/token"),
+        ),
+        "sage": Gate(
+            sage.create_app(recurring.business, clock),
+            switches,
+            "sage",
+            broken.sage_error,
+            is_token_path=lambda path: path.endswith("/token"),
+        ),
     }
     for name, tool in world.tools.items():
         if tool.vendor in STAND_INS:
@@ -135,7 +150,7 @@ def simulate(
             gates[name] = Gate(stand_in, switches, name, module.error, is_token_path=module.is_token_path)
     control = _control(clock, switches, gates)
     app = Starlette(routes=[*control, *(Mount(f"/{name}", app=gate) for name, gate in gates.items())])
-    return Simulation(world, clock, switches, directory, recurring.company, gates, app)
+    return Simulation(world, clock, switches, directory, recurring, gates, app)
 
 
 def _authorization(scope: Scope) -> str | None:

@@ -30,6 +30,12 @@ ACCEPTED = {
     "QUICKBOOKS_CLIENT_ID": "demo-quickbooks-client",
     "QUICKBOOKS_CLIENT_SECRET": "demo-quickbooks-secret",
     "QUICKBOOKS_REFRESH_TOKEN": "demo-quickbooks-refresh-1",
+    "XERO_CLIENT_ID": "demo-xero-client",
+    "XERO_CLIENT_SECRET": "demo-xero-secret",
+    "XERO_REFRESH_TOKEN": "demo-xero-refresh-1",
+    "SAGE_CLIENT_ID": "demo-sage-client",
+    "SAGE_CLIENT_SECRET": "demo-sage-secret",
+    "SAGE_REFRESH_TOKEN": "demo-sage-refresh-1",
 }
 """By the environment variable the demo book names."""
 

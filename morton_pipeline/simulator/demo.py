@@ -24,8 +24,8 @@ AT = timedelta(hours=4, minutes=30)
 """When the replay reads, each day, in UTC."""
 MARK = "stand-ins.json"
 """What makes a book a demo book: the port its connections lead to."""
-MEMORY = "quickbooks.json"
-"""What the QuickBooks stand-in remembers between two commands."""
+MEMORY = "accounting.json"
+"""What the accounting stand-ins remember between two commands."""
 
 Say = Callable[[str], None]
 

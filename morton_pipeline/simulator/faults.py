@@ -106,6 +106,16 @@ def quickbooks_error(status: int) -> Any:
     return {"Fault": {"Error": [{"Message": _SAID[status], "Detail": _SAID[status], "code": code}], "type": kind}}
 
 
+def xero_error(status: int) -> Any:
+    """The error body Xero sends."""
+    return {"Type": None, "Title": _SAID[status], "Status": status, "Detail": _SAID[status]}
+
+
+def sage_error(status: int) -> Any:
+    """The error body Sage sends."""
+    return [{"$severity": "error", "$dataCode": "UnexpectedError", "$message": _SAID[status], "$source": ""}]
+
+
 class Gate:
     """Stands in front of one stand-in and lets requests through, or not."""
 

@@ -1,20 +1,51 @@
-"""What the MSP has in QuickBooks: its customers, its items, and the recurring invoices of every month.
+"""The MSP's books in every accounting system it may be invoiced from: customers, items, and each month's invoices.
 
-Belongs here: filling the accounting stand-in from the agreements. Does not: how QuickBooks answers (`quickbooks`).
+Belongs here: filling the accounting stand-ins from the agreements, the same in all of them, so that a demo book changes
+its accounting system by one line. Does not: how any of them answers (`quickbooks`, `xero`, `sage`).
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from morton_pipeline.simulator import credentials
+from morton_pipeline.simulator import quickbooks, sage, xero
+from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID
 from morton_pipeline.simulator.entities import Agreements, Client, Contract
-from morton_pipeline.simulator.quickbooks import Company
 from morton_pipeline.simulator.world import World
 
 MONTHS_BEFORE = timedelta(days=150)
 """How long the company has been invoicing when the world begins: a first month would look like a doubling."""
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class BilledLine:
+    """One line of a recurring invoice."""
+
+    item_id: str
+    text: str
+    quantity: Decimal
+    unit_price: Decimal
+
+
+@dataclass(frozen=True)
+class Billed:
+    """One recurring invoice, in no system's words."""
+
+    number: str
+    customer_id: str
+    currency: str
+    month: date
+    lines: Sequence[BilledLine]
+
+    @property
+    def note(self) -> str:
+        """What stands on it."""
+        return f"Recurring services {self.month:%B %Y}"
 
 
 class RecurringInvoices:
@@ -23,41 +54,54 @@ class RecurringInvoices:
     def __init__(self, world: World) -> None:
         self._agreements = world.agreements
         self._next_month = (world.starts_at - MONTHS_BEFORE).date().replace(day=1)
-        self.company = Company(
-            realm_id=credentials.REALM_ID,
-            client_id=credentials.QUICKBOOKS.id,
-            client_secret=credentials.QUICKBOOKS.secret,
-            refresh_token=credentials.ACCEPTED["QUICKBOOKS_REFRESH_TOKEN"],
-        )
+        self.company = quickbooks.Company(realm_id=REALM_ID, **_app("QUICKBOOKS"))
+        self.organisation = xero.Company(**_app("XERO"))
+        self.business = sage.Company(**_app("SAGE"))
         for client in world.agreements.clients:
             if client.accounting_id:
-                self.company.add_customer(client.accounting_id, client.name, currency=client.currency)
+                self.organisation.currencies.add(client.currency)
+                for books in self._all:
+                    books.add_customer(client.accounting_id, client.name, currency=client.currency)
         for service in world.agreements.services:
-            self.company.add_item(service.accounting_id, service.name, service.list_price)
+            for books in self._all:
+                books.add_item(service.accounting_id, service.name, service.list_price)
+
+    @property
+    def _all(self) -> tuple[quickbooks.Company, xero.Company, sage.Company]:
+        return self.company, self.organisation, self.business
 
     def catch_up(self, now: datetime) -> None:
-        """Make the invoices of every month that has begun, but for those QuickBooks has already."""
+        """Make the invoices of every month that has begun, but for those that are there already."""
         while self._next_month <= now.date():
             made = {invoice["DocNumber"] for invoice in self.company.invoices.values()}
-            for invoice in monthly_invoices(self._agreements, self._next_month):
-                if invoice["DocNumber"] not in made:
-                    self.company.add_invoice(invoice, now)
+            for bill in monthly_invoices(self._agreements, self._next_month):
+                if bill.number not in made:
+                    self.company.add_invoice(_for_quickbooks(bill), now)
+                    self.organisation.add_invoice(_for_xero(bill), now)
+                    self.business.add_document({"sales_invoice": _for_sage(bill)}, now)
             self._next_month = _following(self._next_month)
 
+    def memory(self) -> str:
+        """Write down what outlives the process, of every system."""
+        return json.dumps([books.memory() for books in self._all])
 
-def monthly_invoices(agreements: Agreements, month: date) -> Iterator[dict[str, Any]]:
+    def recall(self, memory: str) -> None:
+        """Go on from what an earlier process wrote down."""
+        for books, known in zip(self._all, json.loads(memory), strict=True):
+            books.recall(known)
+
+
+def _app(name: str) -> dict[str, str]:
+    return {word: ACCEPTED[f"{name}_{word.upper()}"] for word in ("client_id", "client_secret", "refresh_token")}
+
+
+def monthly_invoices(agreements: Agreements, month: date) -> Iterator[Billed]:
     """Yield what is invoiced for a month: every contract as it holds on the month's last day, but for the mistakes."""
     for client in agreements.clients:
-        lines = [_line(agreements, contract, month) for contract in _billed(agreements, client, month)]
+        lines = [_line(agreements, contract) for contract in _billed(agreements, client, month)]
         if client.accounting_id and lines:
-            yield {
-                "DocNumber": f"R{month:%Y%m}-{client.accounting_id}",
-                "TxnDate": month.isoformat(),
-                "CustomerRef": {"value": client.accounting_id},
-                "CurrencyRef": {"value": client.currency},
-                "PrivateNote": f"Recurring services {month:%B %Y}",
-                "Line": lines,
-            }
+            number = f"R{month:%Y%m}-{client.accounting_id}"
+            yield Billed(number, client.accounting_id, client.currency, month, lines)
 
 
 def _billed(agreements: Agreements, client: Client, month: date) -> list[Contract]:
@@ -65,20 +109,74 @@ def _billed(agreements: Agreements, client: Client, month: date) -> list[Contrac
     return [c for c in agreements.contracts if c.client_id == client.id and c.holds_on(last_day) and c.quantity]
 
 
-def _line(agreements: Agreements, contract: Contract, month: date) -> dict[str, Any]:
+def _line(agreements: Agreements, contract: Contract) -> BilledLine:
     service = agreements.service(contract.service_id)
     wrong = [m for m in agreements.misbillings if (m.client_id, m.service_id) == (contract.client_id, service.id)]
     quantity = min(wrong[0].quantity, contract.quantity) if wrong else contract.quantity
+    return BilledLine(service.accounting_id, service.name, Decimal(quantity), contract.unit_price)
+
+
+def _for_quickbooks(bill: Billed) -> dict[str, Json]:
+    lines = [
+        {
+            "DetailType": "SalesItemLineDetail",
+            "Amount": line.quantity * line.unit_price,
+            "Description": line.text,
+            "SalesItemLineDetail": {
+                "ItemRef": {"value": line.item_id},
+                "Qty": line.quantity,
+                "UnitPrice": line.unit_price,
+                "ServiceDate": bill.month.isoformat(),
+            },
+        }
+        for line in bill.lines
+    ]
     return {
-        "DetailType": "SalesItemLineDetail",
-        "Amount": quantity * contract.unit_price,
-        "Description": service.name,
-        "SalesItemLineDetail": {
-            "ItemRef": {"value": service.accounting_id},
-            "Qty": Decimal(quantity),
-            "UnitPrice": contract.unit_price,
-            "ServiceDate": month.isoformat(),
-        },
+        "DocNumber": bill.number,
+        "TxnDate": bill.month.isoformat(),
+        "CustomerRef": {"value": bill.customer_id},
+        "CurrencyRef": {"value": bill.currency},
+        "PrivateNote": bill.note,
+        "Line": lines,
+    }
+
+
+def _for_xero(bill: Billed) -> dict[str, Json]:
+    lines = [
+        {"ItemCode": x.item_id, "Description": x.text, "Quantity": x.quantity, "UnitAmount": x.unit_price}
+        for x in bill.lines
+    ]
+    return {
+        "Type": "ACCREC",
+        "Status": "AUTHORISED",
+        "InvoiceNumber": bill.number,
+        "Reference": bill.note,
+        "Contact": {"ContactID": bill.customer_id},
+        "CurrencyCode": bill.currency,
+        "Date": bill.month.isoformat(),
+        "DueDate": _following(bill.month).isoformat(),
+        "LineItems": lines,
+    }
+
+
+def _for_sage(bill: Billed) -> dict[str, Json]:
+    lines = [
+        {
+            "service_id": line.item_id,
+            "description": line.text,
+            "ledger_account_id": "sales-4000",
+            "quantity": line.quantity,
+            "unit_price": line.unit_price,
+        }
+        for line in bill.lines
+    ]
+    return {
+        "contact_id": bill.customer_id,
+        "date": bill.month.isoformat(),
+        "reference": bill.number,
+        "notes": bill.note,
+        "currency_id": bill.currency,
+        "invoice_lines": lines,
     }
 
 

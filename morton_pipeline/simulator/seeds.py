@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from morton_pipeline.simulator import google_workspace, stack_connections
+from morton_pipeline.simulator import google_workspace, sage, stack_connections, xero
 from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID
 from morton_pipeline.simulator.entities import Agreements
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, QUICKBOOKS
@@ -142,11 +142,26 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
                 "schedule": "30 4 * * *",
                 "realm_id": REALM_ID,
                 **patience,
-                "secrets": {
-                    "client_id": "QUICKBOOKS_CLIENT_ID",
-                    "client_secret": "QUICKBOOKS_CLIENT_SECRET",
-                    "refresh_token": "QUICKBOOKS_REFRESH_TOKEN",
-                },
+                "secrets": _app("QUICKBOOKS"),
+            },
+            # Connected and not read: the book is invoiced from the one that `accounting:` names.
+            {
+                "id": "xero",
+                "vendor": "xero",
+                "base_url": f"{base_url}/xero",
+                "auth_url": f"{base_url}/xero",
+                "xero_tenant_id": xero.Company.tenant_id,
+                **patience,
+                "secrets": _app("XERO"),
+            },
+            {
+                "id": "sage",
+                "vendor": "sage",
+                "base_url": f"{base_url}/sage",
+                "auth_url": f"{base_url}/sage",
+                "business_id": sage.Company.business_id,
+                **patience,
+                "secrets": _app("SAGE"),
             },
             *stack_connections.connections(world, base_url, patience),
         ],
@@ -165,6 +180,11 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
     secrets = {**ACCEPTED, "GOOGLE_SERVICE_ACCOUNT": google_workspace.demo_service_account()}
     environment = "".join(f"{name}={value}\n" for name, value in secrets.items())
     (root / ".env").write_text(f"# Credentials of the stand-ins; they open nothing else.\n{environment}", "utf-8")
+
+
+def _app(name: str) -> dict[str, str]:
+    """The secrets of an accounting connection, by the environment variables they stand in."""
+    return {word: f"{name}_{word.upper()}" for word in ("client_id", "client_secret", "refresh_token")}
 
 
 def write_seeds(world: World, folder: Path) -> None:

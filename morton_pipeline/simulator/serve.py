@@ -129,7 +129,7 @@ def running(
 ) -> Iterator[str]:
     """Serve a world in a process of its own and yield its base URL; the process ends with the block, or with us.
 
-    `memory` is a file QuickBooks' invoices are kept in until the next time.
+    `memory` is a file the documents of the accounting systems are kept in until the next time.
     """
     seed = SEED if world is None else world.seed
     command = [
@@ -185,7 +185,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--huntress-per-minute", type=int, default=6000)
     parser.add_argument("--graph-page-size", type=int, default=25)
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when the process that started us does")
-    parser.add_argument("--memory", type=Path, help="a file to keep QuickBooks' invoices in")
+    parser.add_argument("--memory", type=Path, help="a file to keep the accounting systems' documents in")
     asked = parser.parse_args(arguments)
     known = asked.memory.read_text("utf-8") if asked.memory and asked.memory.is_file() else None
     simulation = simulate(
@@ -197,7 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     serve(simulation, port=asked.port, started=_announce, until_stdin_ends=asked.until_stdin_ends)
     if asked.memory:
-        asked.memory.write_text(simulation.company.memory(), "utf-8")
+        asked.memory.write_text(simulation.recurring.memory(), "utf-8")
 
 
 def _announce(base_url: str) -> None:

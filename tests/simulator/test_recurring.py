@@ -39,20 +39,22 @@ def test_every_month_bills_the_contract_but_for_the_mistake(world: World) -> Non
 
 def test_an_invoice_exists_once_its_month_has_begun(world: World) -> None:
     simulation: Simulation = simulate(world, now=START)
-    august = len(simulation.company.invoices)
+    august = len(simulation.recurring.company.invoices)
     before = [date(2026, month, 1) for month in range(3, 9)]
     assert august == sum(len(list(monthly_invoices(world.agreements, month))) for month in before)
     simulation.clock.set(datetime(2026, 8, 31, 23, 59, tzinfo=UTC))
-    assert len(simulation.company.invoices) == august
+    assert len(simulation.recurring.company.invoices) == august
     simulation.clock.set(datetime(2026, 11, 23, tzinfo=UTC))
     simulation.clock.set(datetime(2026, 11, 23, 1, tzinfo=UTC))
-    dated = {invoice["TxnDate"] for invoice in simulation.company.invoices.values()}
+    dated = {invoice["TxnDate"] for invoice in simulation.recurring.company.invoices.values()}
     assert dated == {f"2026-{month:02}-01" for month in range(3, 12)}
-    assert len({i["DocNumber"] for i in simulation.company.invoices.values()}) == len(simulation.company.invoices)
+    assert len({i["DocNumber"] for i in simulation.recurring.company.invoices.values()}) == len(
+        simulation.recurring.company.invoices
+    )
 
 
 def test_the_company_knows_every_client_but_the_msp_itself(world: World) -> None:
-    company = simulate(world).company
+    company = simulate(world).recurring.company
     names = {c["DisplayName"] for c in company.customers.values()}
     assert names == {c.name for c in world.agreements.clients if c.status != "internal"}
     assert {c["CurrencyRef"]["value"] for c in company.customers.values()} == {"USD", "GBP", "EUR"}
