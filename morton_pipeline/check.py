@@ -42,7 +42,12 @@ def check(book: Book, connections: Sequence[Connection], *, at: datetime, say: S
     skews = {c.id: skew for c, found in tried if (skew := _skew(found)) is not None}
     rows = list(_our_clock(skews))
     for connection, found in tried:
-        rows += [*_working(connection, found), *_broken(connection, found), *_unfit(connection, found)]
+        rows += [
+            *_calling(connection),
+            *_working(connection, found),
+            *_broken(connection, found),
+            *_unfit(connection, found),
+        ]
         rows += _their_clock(connection, skews)
     return rows
 
@@ -54,6 +59,8 @@ def _try(book: Book, ledger: Ledger, connection: Connection, at: datetime, say: 
     if unfilled := list(_unfilled(connection)):
         where = f"{' and '.join(dict.fromkeys(unfilled))} of connection {connection.id}"
         return failed(f"connections.yaml does not say yet what {where} is.", "BadInput")
+    if vendor_of(connection).is_caller:
+        return []
     try:
         return read(book, ledger, connection, at, None, say)
     except MortonError as problem:
@@ -76,6 +83,24 @@ def _row(connection: Connection, state: str, what: str, to_do: str, counts: Mapp
         "connection_id": connection.id, "vendor": connection.tool, "state": state, "records": "",
         "counts": dict(counts or {}), "what": what, "to_do": to_do,
     }  # fmt: skip
+
+
+def _calling(connection: Connection) -> Iterator[Row]:
+    """Say of what calls us that nothing can be tried from here, and whether it would be let in."""
+    if not vendor_of(connection).is_caller or list(_unfilled(connection)):
+        return
+    from morton_pipeline.accounting.quickbooks_desktop import caller_sentence
+    from morton_pipeline.connector.setup import Login
+
+    try:
+        Login(connection)
+    except MortonError as problem:
+        yield _row(connection, "problem", str(problem), f"Then `morton check {connection.id}`.")
+    else:
+        said = caller_sentence(connection.id).removeprefix(f"{connection.id}: ")
+        yield _row(
+            connection, "ok", said, "Let the Web Connector run once; what it read stands in `morton extractions`."
+        )
 
 
 def _working(connection: Connection, found: Sequence[Extraction]) -> Iterator[Row]:

@@ -91,6 +91,10 @@ def open_adapter(book: Book, ledger: Ledger) -> Adapter:
         from morton_pipeline.accounting.quickbooks_online import open_quickbooks
 
         return open_quickbooks(connection, ledger)
+    if connection.vendor == "quickbooks_desktop":
+        from morton_pipeline.accounting.quickbooks_desktop import open_quickbooks_desktop
+
+        return open_quickbooks_desktop(connection)
     raise BadInput(
         f"connections.yaml: accounting names {connection.id}, a {connection.vendor}; Morton sends invoices to "
         "quickbooks_online. Leave `accounting:` out to get each invoice as a file."
