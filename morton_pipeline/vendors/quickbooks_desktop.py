@@ -135,12 +135,17 @@ def answer_of(page: Page) -> dict[str, Json]:
 
 
 def records(page: Page) -> Rows:
-    """Find the records, each with its currency by code."""
+    """Find the records, each with its currency by code and its flags as such."""
     entity, answer = entity_of(page), answer_of(page)
     rows = many(answer.get(f"{entity}Ret")) if status(answer) not in ABSENT else []
     if len(rows) != int(answer.get("@retCount") or len(rows)):
         raise Incomplete(f"QuickBooks said {answer['@retCount']} records of {entity} and sent {len(rows)}.")
-    return [{**row, "Currency": currency_of(row), "TxnType": entity} for row in rows]
+    return [{**row, **_flags(row), "Currency": currency_of(row), "TxnType": entity} for row in rows]
+
+
+def _flags(row: Mapping[str, Json]) -> dict[str, bool]:
+    """QuickBooks writes yes and no as text."""
+    return {name: row[name] == "true" for name in ("IsActive", "IsPending") if name in row}
 
 
 def currency_of(record: Mapping[str, Json]) -> str | None:
