@@ -86,7 +86,7 @@ class Line(Record):
     txn_line_id: Text = key("QuickBooks' own id of the line.")
     txn_type: Text = column("Invoice or CreditMemo.", nullable=False, isin=DOCUMENTS)
     item_ref__list_id: Text = column("The item's id.", nullable=False)
-    desc: Text = column("The line's text.")
+    description: Text = column("The line's text.")
     quantity: Number = number("The quantity sold; absent means the amount alone was given.")
     rate: Number = number("The price of one.")
     amount: Number = number("The line's net amount.", nullable=False)
@@ -168,7 +168,7 @@ def price_of(item: dict[str, Json]) -> str | None:
 def lines(fetched: Fetched) -> Rows:
     """The selling lines of every document; a group sells what stands inside it."""
     return [
-        {**line, "TxnID": document["TxnID"], "TxnType": document["TxnType"]}
+        {**line, "TxnID": document["TxnID"], "TxnType": document["TxnType"], "Description": line.get("Desc")}
         for document in fetched["invoices"]
         for line in selling_lines(document, document["TxnType"])
         if (line.get("ItemRef") or {}).get("ListID") and line.get("Amount")
