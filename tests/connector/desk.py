@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from argon2 import PasswordHasher
+
 from morton_pipeline.accounting import plan, post, status, verify
 from morton_pipeline.accounting.quickbooks_desktop import QuickBooksDesktop, open_quickbooks_desktop
 from morton_pipeline.book import Book, Limits
-from morton_pipeline.connector.setup import new_password
 from morton_pipeline.extract.qbxml import Unanswered
 from morton_pipeline.ledger import Ledger, Outcome, decide, open_ledger
 from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
@@ -19,7 +20,9 @@ from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ACME, BETA = "80000012-1326159291", "80000013-1326159292"
 SEAT, EDR = "80000007-1326159290", "80000008-1326159293"
-PASSWORD, HASH = new_password()
+PASSWORD = "a password of the tests"
+HASH = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+"""As good as any to be compared with, and quickly made."""
 
 CONNECTIONS = """
 connections:
