@@ -68,11 +68,16 @@ def _serve(book: "Book", connection: "Connection", host: str, port: int) -> None
 
     from morton_pipeline.book import make_data_folder
     from morton_pipeline.connector.service import Service, create_app
-    from morton_pipeline.connector.setup import Login, address
+    from morton_pipeline.connector.setup import LOOPBACK, Login, address
     from morton_pipeline.connector.work import Work
     from morton_pipeline.errors import BadInput
 
     at = address(connection, port)
+    if host not in LOOPBACK and not at.startswith("https:"):
+        raise BadInput(
+            f"Connection {connection.id}: on {host} the password would cross the network in the clear. Give "
+            "`base_url:` the https address of a web server with a certificate that passes calls on to this port."
+        )
     service = Service(connection, Work(book, connection, say=say), Login(connection))
     make_data_folder(book)
     try:

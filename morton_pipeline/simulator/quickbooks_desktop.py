@@ -259,7 +259,7 @@ class CompanyFile:
         return known[list_id]
 
     def _listed(self, entity: str, request: etree._Element) -> str:
-        fields = _fields(request)
+        fields = _fields(request) or {}
         place, iterator_id = request.get("iterator"), request.get("iteratorID", "")
         if place == "Continue":
             if iterator_id not in self._iterators:

@@ -100,6 +100,13 @@ def test_only_a_connection_that_calls_us_is_waited_for(tmp_path: Path) -> None:
     assert "quickbooks_desktop" in str(result.exception)
 
 
+def test_a_password_never_crosses_the_network_in_the_clear(tmp_path: Path) -> None:
+    make_book(tmp_path)
+    result = run(tmp_path, "connector", "--host", "0.0.0.0")
+    assert isinstance(result.exception, BadInput)
+    assert "in the clear" in str(result.exception)
+
+
 def test_extract_and_check_say_that_it_comes_by_itself_and_record_no_failure(tmp_path: Path) -> None:
     book = make_book(tmp_path)
     result = run(tmp_path, "extract")
