@@ -27,7 +27,13 @@ from morton_pipeline.book import Connection
 from morton_pipeline.errors import BadInput
 from morton_pipeline.extract import qbxml
 from morton_pipeline.ledger.canonical import canonical, plain
-from morton_pipeline.vendors.quickbooks_desktop import DOCUMENTS, PAGE_OF_DOCUMENTS, currency_of, selling_lines
+from morton_pipeline.vendors.quickbooks_desktop import (
+    DOCUMENTS,
+    PAGE_OF_DOCUMENTS,
+    currency_of,
+    home_currency_of,
+    selling_lines,
+)
 
 REFERENCE_LENGTH = 11
 TEXT_LENGTH = 4095
@@ -47,12 +53,11 @@ def open_quickbooks_desktop(
     connection: Connection, ask: Ask | None = None, *, today: Callable[[], date] | None = None
 ) -> "QuickBooksDesktop":
     """Open a company through a session's `ask`. Without one invoices can be planned, and nothing can be asked."""
-    settings = connection.settings
     return QuickBooksDesktop(
         connection.id,
         ask,
-        home_currency=str(settings.get("currency") or "USD"),
-        is_pending=bool(settings.get("pending")),
+        home_currency=home_currency_of(connection),
+        is_pending=bool(connection.settings.get("pending")),
         today=today or (lambda: clock.now().astimezone().date()),
     )
 

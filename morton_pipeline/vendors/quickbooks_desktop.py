@@ -8,7 +8,8 @@ Credentials: the password the Web Connector signs in with here; only its hash is
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -17,6 +18,9 @@ from morton_pipeline.extract.pages import Call, Page, Walk
 from morton_pipeline.extract.qbxml import ABSENT, many, status, words
 from morton_pipeline.extract.records import Boolean, Number, Record, Text, column, key, number
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Rows, Vendor
+
+if TYPE_CHECKING:
+    from morton_pipeline.book import Connection
 
 PAGE, PAGE_OF_DOCUMENTS = 200, 50
 """Records of one answer; documents carry their lines."""
@@ -51,7 +55,7 @@ class Customer(Record):
     list_id: Text = key("QuickBooks' own id of the customer.")
     full_name: Text = column("The customer's name, below its parent's.", nullable=False)
     is_active: Boolean = column("Whether the customer can be invoiced.")
-    currency: Text = column("The customer's currency; empty where the company has one for all.")
+    currency: Text = column("The customer's currency; the company's own where it has one for all.")
 
 
 class Item(Record):
@@ -72,7 +76,7 @@ class Document(Record):
     ref_number: Text = column("The document's number.")
     customer_ref__list_id: Text = column("The customer's id.", nullable=False)
     customer_ref__full_name: Text = column("The customer's name.")
-    currency: Text = column("The document's currency; empty where the company has one for all.")
+    currency: Text = column("The document's currency; the company's own where it has one for all.")
     subtotal: Number = number("The document's total before tax.")
     is_pending: Boolean = column("Whether it waits to be made final, and is not in the books yet.")
     memo: Text = column("A note the customer does not see; carries our reference on documents we made.")
@@ -143,6 +147,17 @@ def records(page: Page) -> Rows:
     return [{**row, **_flags(row), "Currency": currency_of(row), "TxnType": entity} for row in rows]
 
 
+def in_home_currency(endpoint: Endpoint, connection: "Connection") -> Endpoint:
+    """Give records that name no currency the company's own."""
+    home = home_currency_of(connection)
+    return replace(endpoint, records=lambda page: [{**r, "Currency": r["Currency"] or home} for r in records(page)])
+
+
+def home_currency_of(connection: "Connection") -> str:
+    """Return what the company file counts in: QuickBooks says so only where it counts in several."""
+    return str(connection.settings.get("currency") or "USD")
+
+
 def _flags(row: Mapping[str, Json]) -> dict[str, bool]:
     """QuickBooks writes yes and no as text."""
     return {name: row[name] == "true" for name in ("IsActive", "IsPending") if name in row}
@@ -202,6 +217,7 @@ VENDOR = Vendor(
             "The customers and jobs in QuickBooks, inactive ones too.",
             walk=query("Customer", most=PAGE, ActiveStatus="All"),
             records=records,
+            configure=in_home_currency,
         ),
         Endpoint(
             "items",
@@ -216,6 +232,7 @@ VENDOR = Vendor(
             "Every invoice and credit memo in QuickBooks, ours and those made by hand.",
             walk=query(*DOCUMENTS, most=PAGE_OF_DOCUMENTS, IncludeLineItems="true"),
             records=records,
+            configure=in_home_currency,
         ),
         Endpoint(
             "invoice_lines",

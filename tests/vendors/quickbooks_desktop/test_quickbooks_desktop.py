@@ -18,7 +18,7 @@ def test_quickbooks_desktop(connect: Connect) -> None:
     found = replay(connect, NAME)
     assert rows(found["customers"], "record_key", "full_name", "is_active", "currency") == [
         ("80000021-1326159291", "Fernwood Dental", True, "USD"),
-        ("80000022-1326159300", "Gull Logistics:Warehouse", False, None),
+        ("80000022-1326159300", "Gull Logistics:Warehouse", False, "USD"),
     ]
     assert rows(found["items"], "record_key", "full_name", "price", "is_active") == [
         ("80000007-1", "Managed seat", "42.50", True),
@@ -68,6 +68,13 @@ def page(count: int, left: int, *, code: str = "0", said: int | None = None) -> 
 @pytest.mark.parametrize("code", ["1", "500"])
 def test_nothing_there_is_an_empty_list(connect: Connect, code: str) -> None:
     assert read(connect, {"CustomerQueryRs": {"@statusCode": code, "@statusMessage": "No match."}}).rows == []
+
+
+def test_a_record_that_names_no_currency_has_the_companys_own(connect: Connect) -> None:
+    connection = connect(NAME, settings={"currency": "CAD"})
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json=page(1, 0)))
+    (found,) = fetch(connection, VENDOR, at=AT, endpoints=["customers"], transport=transport)
+    assert [row["Currency"] for row in found.rows or ()] == ["CAD"]
 
 
 REFUSED = {
