@@ -39,6 +39,11 @@ class Session:
         self._answer_count = 0
         self._heard_at = time.monotonic()
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it broke off: nothing can be asked any more."""
+        return self._is_over
+
     def ask(self, request: str) -> str:
         """Have QuickBooks carry a message set out and return its answer. Raises `Unanswered`."""
         with self._changed:

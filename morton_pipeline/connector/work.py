@@ -31,7 +31,7 @@ from morton_pipeline.reconcile import refresh_decisions
 from morton_pipeline.reports import mart
 from morton_pipeline.vendors import vendor_of
 from morton_pipeline.warehouse.load import load
-from morton_pipeline.warehouse.lock import WarehouseBusy, connect, held
+from morton_pipeline.warehouse.lock import connect, held
 
 Rows = Mapping[str, Mapping[str, Any]]
 Say = Callable[[str], None]
@@ -132,7 +132,8 @@ class Work:
                     "where connection_id = ? and status <> 'failed' group by endpoint)",
                     [self._connection.id],
                 ).fetchone()
-        except WarehouseBusy:
+        except MortonError as problem:
+            self._say(f"{self._connection.id}: it is not known what is to be read. {problem}")
             return False
         vendor, at = vendor_of(self._connection), clock.now()
         last_at, count = found or (None, 0)
@@ -156,8 +157,8 @@ class Work:
         return list(rows)
 
     def _read(self, session: Session, said: list[str]) -> list[Extraction]:
-        """Read every list in this session; one that breaks off leaves each list whole as it was, or not at all."""
-        if not self._is_reading_due():
+        """Read every list in this session; one that breaks off leaves its lists as they were."""
+        if session.is_over or not self._is_reading_due():
             return []
         # An iterator ends with its session: a second try could only begin anew, in the next one.
         once = replace(self._connection, settings={**self._connection.settings, "attempts": 1})

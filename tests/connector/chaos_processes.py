@@ -107,6 +107,7 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     from morton_pipeline.connector import soap
     from morton_pipeline.connector.setup import path as path_of
     from morton_pipeline.ledger import decide, open_ledger
+    from tests.connector.desk import PASSWORD
 
     root = Path(book_dir)
     book, mart = open_book(book_dir), rows(kills * 8)
@@ -117,7 +118,7 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}{path_of(book.connection('desktop'))}"
     client = zeep.Client(io.BytesIO(soap.wsdl(url)))
     client.transport.operation_timeout = 5
-    ledger, password = open_ledger(book), os.environ["CHAOS_PASSWORD"]
+    ledger, password = open_ledger(book), PASSWORD
     preload()
     while did["killed"] < kills and mart:
         did["turns"] += 1

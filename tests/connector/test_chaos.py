@@ -22,7 +22,7 @@ from morton_pipeline.accounting import post, status
 from morton_pipeline.accounting.quickbooks_desktop import open_quickbooks_desktop
 from morton_pipeline.book import open_book
 from morton_pipeline.ledger import decisions, open_ledger, verify
-from tests.connector.desk import HASH, PASSWORD
+from tests.connector.desk import HASH
 
 PROCESSES = Path(__file__).with_name("chaos_processes.py")
 ROOT = PROCESSES.parent.parent.parent
@@ -59,7 +59,7 @@ def test_case_72_money_leaves_once_through_killed_visits(
     listed = "".join(f"client-{n},Client {n},{n}\n" for n in range(processes.CLIENTS))
     (tmp_path / "seeds" / "clients.csv").write_text(f"client_id,client_name,accounting_customer_id\n{listed}")
     (tmp_path / "seeds" / "services.csv").write_text("service_id,accounting_item_id\nseat,7\n")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CHAOS_PASSWORD": PASSWORD}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(PROCESSES), str(tmp_path), str(seed), str(KILLS)]
     with (tmp_path / "log").open("w") as log:
         run = subprocess.run(words, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, check=False)

@@ -186,6 +186,16 @@ def test_what_breaks_off_while_reading_is_loaded_in_no_part(desk: Desk, serve: S
         assert read["invoices"] == read["invoice_lines"] == ("complete", 120)
 
 
+def test_a_visit_that_broke_off_while_sending_is_no_failed_reading(desk: Desk, serve: Serve) -> None:
+    desk.approve()
+    with serve() as serving:
+        assert (
+            connector(desk, serving, fault=faults("fails before")).visit().startswith("QuickBooks reported 0x80040402")
+        )
+        serving.rest()
+    assert latest(desk.book) == []
+
+
 def test_slow_work_of_ours_keeps_the_visit_alive(desk: Desk, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.approve()
     with serve(patience=0.1) as serving:
