@@ -61,14 +61,21 @@ class Connection:
         return str(self.settings.get("tool") or self.id).lower() if is_declared else self.vendor
 
     def secret_values(self) -> dict[str, str]:
-        """Read every secret from the environment; a missing one is named together with its connection."""
-        missing = [variable for variable in self.secrets.values() if not os.environ.get(variable)]
+        """Read every secret from the environment; a missing one is named together with its connection.
+
+        One the connection can do without, such as the refresh token of one that people sign in to, is then empty.
+        """
+        from morton_pipeline.vendors import VENDORS
+
+        optional = VENDORS[self.vendor].optional_secrets if self.vendor in VENDORS else ()
+        missing = [name for word, name in self.secrets.items() if word not in optional and not os.environ.get(name)]
         if missing:
             raise BadInput(
                 f"Connection {self.id} ({self.vendor}) needs {' and '.join(missing)}: set "
                 f"{'it' if len(missing) == 1 else 'them'} in the environment or in the .env beside connections.yaml."
             )
-        return {word: os.environ[variable] for word, variable in self.secrets.items()}
+        given = {word: os.environ.get(variable, "") for word, variable in self.secrets.items()}
+        return {**dict.fromkeys(optional, ""), **given}
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,20 @@ class Book:
         )
 
     @cached_property
+    def read_connections(self) -> Sequence[Connection]:
+        """Those that are read: all, but for accounting systems other than the one this book is invoiced from.
+
+        An MSP on its way from one accounting system to another has both connected, and is invoiced from one.
+        """
+        from morton_pipeline.vendors import VENDORS
+
+        def is_other(connection: Connection) -> bool:
+            is_accounting = VENDORS[connection.vendor].category == "accounting"
+            return is_accounting and self.accounting is not None and connection.vendor != self.accounting.vendor
+
+        return [c for c in self.connections if not is_other(c)]
+
+    @cached_property
     def accounting(self) -> Connection | None:
         """The connection that receives invoices, if one is named."""
         name = self._config.get("accounting")
@@ -177,7 +198,7 @@ def open_book(path: str | Path | None = None) -> Book:
     if not (root / "connections.yaml").is_file():
         raise BadInput(
             f"{root} is not a book: it has no connections.yaml. Name a book with --book DIR or MORTON_BOOK, "
-            "write its connections.yaml as README.md shows under «Your own MSP», or try `morton demo`."
+            "make one with `morton init DIR` (README.md, «Your own MSP»), or try `morton demo`."
         )
     _load_env(root / ".env")
     return Book(root)
@@ -255,7 +276,7 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
                 f"{where}: unknown vendor {name!r}{guess(name, list(VENDORS))}. Morton knows: {_listed(VENDORS)}."
             )
         vendor = VENDORS[name]
-        own = (*vendor.settings, *vendor.optional_settings, *vendor.hosts, vendor.tenants_key)
+        own = (*vendor.settings, *vendor.optional_settings, *vendor.replaceable_hosts, vendor.tenants_key)
         _only(entry, (*_COMMON_KEYS, *own), path)
         connection_id = str(entry.get("id") or name)
         if any(c.id == connection_id for c in found):
@@ -266,9 +287,12 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
             ):
                 raise BadInput(f"{where}: {word} must be a number above zero; found {entry[word]!r}.")
         secrets = entry.get("secrets") or {}
-        if not isinstance(secrets, dict) or (set(secrets) != set(vendor.secrets) and not vendor.is_declared):
+        needed = set(vendor.secrets) - set(vendor.optional_secrets)
+        is_fit = isinstance(secrets, dict) and (vendor.is_declared or needed <= set(secrets) <= set(vendor.secrets))
+        if not is_fit:
+            may = f" and may have {_listed(vendor.optional_secrets)}" if vendor.optional_secrets else ""
             raise BadInput(
-                f"{where}: connection {connection_id} ({name}) needs secrets {_listed(vendor.secrets)}, "
+                f"{where}: connection {connection_id} ({name}) needs secrets {_listed(needed)}{may}, "
                 f"each naming an environment variable; found {_listed(secrets)}."
             )
         absent = [s for s in vendor.settings if entry.get(s) in (None, "")]
@@ -280,7 +304,7 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
             if k not in ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", vendor.tenants_key)
         }
         settings = _Mapping(own_words, entry.lines, entry.line)
-        settings |= {word: _host(entry.get(word) or host, where) for word, host in vendor.hosts.items()}
+        settings |= {word: _host(entry.get(word) or host, where) for word, host in vendor.replaceable_hosts.items()}
         base_url = entry.get("base_url") or vendor.base_url
         auth_url = entry.get("auth_url") or vendor.auth_url or base_url
         found.append(

@@ -9,14 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
+
+import pandas as pd
 
 from morton_pipeline.book import PROJECT, Book, Connection
 from morton_pipeline.errors import MortonError
 from morton_pipeline.extract.fetch import Extraction
-from morton_pipeline.extract.records import flatten, validate_together
-from morton_pipeline.extract.vendor import Endpoint, Rows, Vendor
+from morton_pipeline.extract.records import Validated, validate_together
+from morton_pipeline.extract.vendor import Endpoint, Vendor
 from morton_pipeline.globs import fits
 from morton_pipeline.ledger.store import Ledger, open_ledger
 from morton_pipeline.new_book import FILL_IN
@@ -42,12 +45,9 @@ def check(book: Book, connections: Sequence[Connection], *, at: datetime, say: S
     skews = {c.id: skew for c, found in tried if (skew := _skew(found)) is not None}
     rows = list(_our_clock(skews))
     for connection, found in tried:
-        rows += [
-            *_calling(connection),
-            *_working(connection, found),
-            *_broken(connection, found),
-            *_unfit(connection, found),
-        ]
+        validated = _validated(connection, found)
+        rows += [*_calling(connection), *_working(connection, found, validated), *_broken(connection, found)]
+        rows += _unfit(connection, validated)
         rows += _their_clock(connection, skews)
     return rows
 
@@ -78,7 +78,9 @@ def _unfilled(connection: Connection) -> Iterator[str]:
         yield vendor_of(connection).tenants_key
 
 
-def _row(connection: Connection, state: str, what: str, to_do: str, counts: Mapping[str, int] | None = None) -> Row:
+def _row(
+    connection: Connection, state: str, what: str, to_do: str, counts: Mapping[str, Mapping[str, str]] | None = None
+) -> Row:
     return {
         "connection_id": connection.id, "vendor": connection.tool, "state": state, "records": "",
         "counts": dict(counts or {}), "what": what, "to_do": to_do,
@@ -103,17 +105,13 @@ def _calling(connection: Connection) -> Iterator[Row]:
         )
 
 
-def _working(connection: Connection, found: Sequence[Extraction]) -> Iterator[Row]:
-    """Say what was read to the end, over all tenants."""
+def _working(
+    connection: Connection, found: Sequence[Extraction], validated: Mapping[str, list[Validated]]
+) -> Iterator[Row]:
+    """Say what was read to the end, over all tenants, and what of it would count."""
     whole = [e for e in found if e.rows is not None]
     if not whole:
         return
-    declared = {e.name: e for e in vendor_of(connection).endpoints}
-    counts: dict[str, int] = defaultdict(int)
-    excluded: dict[str, int] = defaultdict(int)
-    for extraction in whole:
-        counts[extraction.endpoint] += len(extraction.rows or [])
-        excluded[extraction.endpoint] += _excluded(declared[extraction.endpoint], extraction.rows or [])
     broken = {(e.tenant_id, e.endpoint) for e in found if e.rows is None} - {(e.tenant_id, e.endpoint) for e in whole}
     tenants, lists = {e.tenant_id for e in found}, {e.endpoint for e in found}
     if not broken:
@@ -123,21 +121,45 @@ def _working(connection: Connection, found: Sequence[Extraction]) -> Iterator[Ro
         what = f"Every list of {len(readable)} of {len(tenants)} tenants can be read."
     else:
         what = f"{len(lists) - len(broken)} of {len(lists)} lists can be read."
-    counted = {name for name, endpoint in declared.items() if endpoint.counts and endpoint.is_primary}
-    empty = [name for name, count in counts.items() if name in counted and not count]
+    counted = [e for e in vendor_of(connection).endpoints if e.counts and e.is_primary and e.name in validated]
+    empty = [e.name for e in counted if not any(x.rows for x in whole if x.endpoint == e.name)]
     to_do = f"It lists no {_words(empty)}: if it should, look at what the credentials may see." if empty else ""
+    figures = [(e, *_units(e, validated[e.name])) for e in counted]
+    counts = {e.name: {unit: _plain(quantity) for unit, quantity in units.items()} for e, units, _ in figures}
     row = _row(connection, "ok", what, to_do, counts)
-    named = (f"{n} {_words([name])}" + (f" ({excluded[name]} excluded by rule)" if excluded[name] else "")
-             for name, n in counts.items())  # fmt: skip
-    yield {**row, "records": ", ".join(named)}
+    yield {**row, "records": ", ".join(_figure(*figure) for figure in figures)}
 
 
-def _excluded(endpoint: Endpoint, rows: Rows) -> int:
-    """Count the records that the vendor's rules leave out, as far as the record alone decides it."""
-    if not endpoint.counts or not endpoint.rules:
-        return 0
-    flat = (flatten(row) for row in rows)
-    return sum(any(fits(rule.pattern, row.get(rule.field)) for rule in endpoint.rules) for row in flat)
+def _units(endpoint: Endpoint, validated: Sequence[Validated]) -> tuple[dict[str, Decimal], int]:
+    """Return how many units would count, by what one of them is, and how many records the vendor's rules leave out.
+
+    The rules are followed as far as the record alone decides it; exclusions and mappings come after.
+    """
+    units: dict[str, Decimal] = defaultdict(Decimal)
+    excluded = 0
+    for one in validated:
+        for record in one.kept.astype(object).where(one.kept.notna(), None).to_dict("records"):
+            if any(fits(rule.pattern, record[rule.field]) for rule in endpoint.rules):
+                excluded += 1
+            else:
+                quantity = Decimal(record[endpoint.quantity] or 0) if endpoint.quantity else Decimal(1)
+                units[(endpoint.unit and record[endpoint.unit]) or "units"] += quantity
+    return dict(units), excluded
+
+
+def _figure(endpoint: Endpoint, units: Mapping[str, Decimal], excluded: int) -> str:
+    """Say it: `44 devices`, or `12 device and 40.5 gigabyte of company usage` where a record stands for several."""
+    if endpoint.quantity:
+        said = " and ".join(f"{_plain(quantity)} {unit}" for unit, quantity in sorted(units.items()))
+        said = f"{said or '0 units'} of {_words([endpoint.name])}"
+    else:
+        said = f"{_plain(sum(units.values(), Decimal(0)))} {_words([endpoint.name])}"
+    return said + (f" ({excluded} more records excluded by rule)" if excluded else "")
+
+
+def _plain(quantity: Decimal) -> str:
+    """Write 47.000 as 47, and 2.50 as 2.5."""
+    return f"{quantity:f}".rstrip("0").rstrip(".") if quantity % 1 else f"{quantity:.0f}"
 
 
 def _words(endpoints: Sequence[str]) -> str:
@@ -163,20 +185,31 @@ def _broken(connection: Connection, found: Sequence[Extraction]) -> Iterator[Row
             yield _row(connection, "problem", what, _to_do(kind, connection, vendor, lists, whose))
 
 
-def _unfit(connection: Connection, found: Sequence[Extraction]) -> Iterator[Row]:
-    """Say which records would be set aside, for they are not shaped as the vendor's page says."""
-    for endpoint in vendor_of(connection).endpoints:
-        whole = [e for e in found if e.endpoint == endpoint.name and e.rows]
-        if not whole:
-            continue
-        validated = validate_together(endpoint.record, [e.rows or [] for e in whole], at=whole[0].attempted_at)
-        if count := sum(v.rejected_count for v in validated):
-            columns = sorted({name for v in validated for name in v.rejected["column_name"]})
-            what = f"{count} {_words([endpoint.name])} would be set aside: {_words(columns)} is not as expected."
+def _unfit(connection: Connection, validated: Mapping[str, list[Validated]]) -> Iterator[Row]:
+    """Say which records would be set aside, and why: each check that fails, with one value that fails it."""
+    for name, scopes in validated.items():
+        if count := sum(v.rejected_count for v in scopes):
+            cells = pd.concat([v.rejected for v in scopes]).drop_duplicates(["column_name", "check_name"])
+            failed = [
+                f"{_words([str(cell.column_name)])} fails {cell.check_name}"
+                + (f", e.g. {cell.value!r}" if isinstance(cell.value, str) else ": it is empty")
+                for cell in cells.sort_values(["column_name", "check_name"]).itertuples()
+            ]
+            what = f"{count} {_words([name])} would be set aside: {'; '.join(failed)}."
             to_do = (
                 "`morton extract` keeps them in raw.quarantine with column, check and value, and the list is partial."
             )
             yield _row(connection, "problem", what, to_do)
+
+
+def _validated(connection: Connection, found: Sequence[Extraction]) -> dict[str, list[Validated]]:
+    """Return the records of each list that was read to the end, scope by scope, as `morton extract` would keep them."""
+    validated = {}
+    for endpoint in vendor_of(connection).endpoints:
+        if whole := [e for e in found if e.endpoint == endpoint.name and e.rows is not None]:
+            rows = [e.rows or [] for e in whole]
+            validated[endpoint.name] = validate_together(endpoint.record, rows, at=whole[0].attempted_at)
+    return validated
 
 
 def _causes(vendor: Vendor, found: Sequence[Extraction]) -> Iterator[Extraction]:
@@ -206,6 +239,7 @@ def _to_do(kind: str, connection: Connection, vendor: Vendor, lists: Sequence[st
         return f"{said} It says: {named}" if named else said
     return {
         "BadInput": f"Fill in what is missing, {again}.",
+        "SignedOut": f"{vendor.mend(connection).rstrip('.')}; {again}.",
         "CredentialsRefused": f"Put valid credentials into {variables}; {page} says where they are made; {again}.",
         "Unreachable": f"Check {where} in connections.yaml, and this machine's network, proxy and firewall; if they "
         f"are right, the vendor's status page; {again}.",

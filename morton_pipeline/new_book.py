@@ -96,7 +96,8 @@ def _render(template: str, shown: Mapping[str, Any]) -> str:
 
 def _block(vendor: Vendor) -> _Block:
     connection_id = IDS.get(vendor.name, vendor.name)
-    secrets = {word: f"{connection_id}_{word}".upper().replace("-", "_") for word in vendor.secrets}
+    words = [word for word in vendor.secrets if word not in vendor.optional_secrets]
+    secrets = {word: f"{connection_id}_{word}".upper().replace("-", "_") for word in words}
     own_host = "your own server" if "base_url" in vendor.settings else "unless yours is another"
     lines = [
         f"- id: {connection_id}",
@@ -121,6 +122,8 @@ def _block(vendor: Vendor) -> _Block:
         *textwrap.wrap(f"{vendor.title}. {_credentials(vendor)}", 112),
         f"Where to get them, which permissions, and what counts: docs/vendors/{vendor.name}.md",
     ]
+    if vendor.sign_in:
+        about.append(f"Then `morton connect {connection_id}`; it says what {vendor.sign_in.setting} is.")
     return _Block(vendor.title, about, [f"  {line}" for line in lines], secrets)
 
 

@@ -49,7 +49,10 @@ def refresh(
 
 
 def _is_new(extraction: Extraction, seen: Seen) -> bool:
-    return extraction.rows is None or extraction.source_sha256 not in seen.taken
+    if extraction.rows is None:
+        return True
+    is_taken = (extraction.source_sha256, extraction.source_as_of_at) in seen.taken
+    return not is_taken and not seen.is_older(extraction.source_as_of_at)
 
 
 def _kept(book: Book, connection: Connection, extraction: Extraction) -> Extraction | None:

@@ -5,10 +5,12 @@ Belongs here: the candidates for a SKU, and which column a mapping of it must lo
 """
 
 import csv
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
+
+import yaml
 
 from morton_pipeline import seeds
 from morton_pipeline.book import PROJECT, Book
@@ -22,6 +24,16 @@ Row = dict[str, Any]
 PROPOSED = 95.0
 """The score of a service the vendor's page proposes: common practice, and still this MSP's to confirm."""
 _PRODUCTS = PROJECT / "dbt_project" / "reference" / "microsoft_skus.csv"
+_PROJECT_FILE = PROJECT / "dbt_project" / "dbt_project.yml"
+DECLARED_LIST = ("files", "records")
+"""The list of a tool that a connection declares; one that is read through an API has the same columns."""
+
+
+@cache
+def sku_columns() -> Mapping[tuple[str, str], str]:
+    """Return, for each counted list as (vendor, endpoint), the column whose value SQL calls the record's SKU."""
+    variables = yaml.safe_load(_PROJECT_FILE.read_text("utf-8"))["vars"]
+    return {(entry["vendor"], entry["endpoint"]): entry["sku"] for entry in variables["countable"]}
 
 
 class Shelf:
@@ -65,7 +77,9 @@ class Shelf:
 
     def _proposed(self, row: Row, fitting: Sequence[Candidate]) -> Candidate | None:
         """Return the MSP's own service that the vendor's page means, by its id or its name, or else the page's."""
-        proposal = next((p for p in _proposals(row) if fits(p.pattern, row["sku"])), None)
+        # A proposal may look at the SKU or at its name; of any further column the mart says nothing.
+        shown = {"sku_name": row["sku_name"], self.field(row): row["sku"]}
+        proposal = next((p for p in _proposals(row) if fits(p.pattern, shown.get(p.field))), None)
         if proposal is None:
             return None
         meant = name(proposal.service_name)
@@ -77,16 +91,9 @@ class Shelf:
         return Candidate(proposal.service_id, proposal.service_name, [meant], is_known=False)
 
     def field(self, row: Row) -> str:
-        """Return the column a list's SKU stands in: the one its proposals look at, else the one its mappings do.
-
-        What a connection declares itself has a column of that name.
-        """
-        if row["vendor"] in self._declared:
-            return "sku"
-        proposals = list(_proposals(row))
-        fields = [p.field for p in proposals if fits(p.pattern, row["sku"])] or [p.field for p in proposals]
-        fields = fields or [m["field"] for m in self._mappings if _is_about(m, row)]
-        return Counter(fields).most_common(1)[0][0] if fields else ""
+        """Return the column a list's SKU stands in; nothing for a tool that is no longer declared."""
+        listed = DECLARED_LIST if row["vendor"] in self._declared else (row["vendor"], row["endpoint"])
+        return sku_columns().get(listed, "")
 
     def is_mapped(self, row: Row, today: str) -> bool:
         """Whether the seeds map a SKU already, though the mart was built before they did."""

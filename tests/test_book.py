@@ -116,7 +116,9 @@ def test_plain_http_is_for_this_machine_only(tmp_path: Path, host: str) -> None:
 
 
 def test_a_folder_that_is_no_book_says_how_to_get_one(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"not a book: it has no connections.yaml.*README.md shows.*morton demo"):
+    with pytest.raises(
+        BadInput, match=r"not a book: it has no connections.yaml.*`morton init DIR` .*README.md.*morton demo"
+    ):
         open_book(tmp_path)
 
 

@@ -20,6 +20,7 @@ from morton_pipeline.book import Book, Connection, Tenant, open_book
 from morton_pipeline.check import check, permission
 from morton_pipeline.clock import wall
 from morton_pipeline.extract.fetch import Extraction, fetch
+from morton_pipeline.globs import fits
 from morton_pipeline.ledger.store import open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.app import Simulation, simulate
@@ -69,12 +70,20 @@ def only(rows: list[Row], **expected: str) -> Row:
     return found[0]
 
 
+def left_out(device: Any) -> bool:
+    """Whether one of the RMM's rules is about a device."""
+    row = {"node_class": device.node_class, "approval_status": device.approval_status}
+    return any(fits(rule.pattern, row.get(rule.field)) for rule in VENDORS["ninjaone"].endpoint("devices").rules)
+
+
 def test_what_works_is_one_line_per_connection_and_says_what_it_would_count(simulation: Simulation, book: Book) -> None:
     rows = checked(book, *FIRST_FOUR)
     assert [(row["connection_id"], row["state"]) for row in rows] == [(name, "ok") for name in FIRST_FOUR]
     state = simulation.world.at(NOW)
-    assert rows[0]["counts"] == {"organizations": len(state.organizations), "devices": len(state.devices)}
-    assert f"{len(state.devices)} devices" in rows[0]["records"]
+    counted = len([d for d in state.devices if not left_out(d)])
+    assert rows[0]["counts"] == {"devices": {"units": str(counted)}}, "organizations are no quantity"
+    assert rows[0]["records"].startswith(f"{counted} devices (")
+    assert only(rows, connection_id="quickbooks")["records"] == "", "nothing of an accounting system counts"
     assert rows[1]["what"] == f"Every list can be read, of all {TENANTS} tenants."
 
 
@@ -83,7 +92,7 @@ def test_records_the_vendors_rules_leave_out_are_told_apart(simulation: Simulati
     watched = [d for d in simulation.world.at(NOW).devices if d.node_class.startswith("NMS_")]
     assert watched, "the world holds network gear"
     excluded = int(row["records"].split("devices (")[1].split(" ")[0])
-    assert len(watched) <= excluded < row["counts"]["devices"]
+    assert excluded == len([d for d in simulation.world.at(NOW).devices if left_out(d)]) > len(watched)
 
 
 def test_nothing_is_loaded_and_nothing_but_the_rates_memory_is_written(book: Book) -> None:
@@ -97,7 +106,8 @@ def test_a_rotated_refresh_token_survives_the_check(simulation: Simulation, book
     assert only(checked(book, "quickbooks"), connection_id="quickbooks")["state"] == "ok"
     with open_ledger(book) as ledger:
         kept = LedgerTokens(ledger).load("quickbooks", seed)
-    assert kept not in (None, seed), "checking used the refresh token up and did not keep its successor"
+    assert kept is not None
+    assert kept.refresh_token != seed, "checking used the refresh token up and did not keep its successor"
     assert only(checked(book, "quickbooks"), connection_id="quickbooks")["state"] == "ok"
 
 
@@ -214,7 +224,43 @@ def test_a_record_that_would_be_set_aside_is_a_problem(
     edr = connect("huntress", id="edr")
     reading(edr=[found(edr, "agents", [AGENT, {**AGENT, "id": 8, "organization_id": None}])])
     row = only(check(Book(tmp_path), [edr], at=AT), state="problem")
-    assert row["what"] == "1 agents would be set aside: organization id is not as expected."
+    assert row["what"] == "1 agents would be set aside: organization id fails not_nullable: it is empty."
+
+
+def test_the_check_that_fails_is_named_with_a_value(
+    tmp_path: Path, connect: Connect, reading: Callable[..., None]
+) -> None:
+    pax8 = connect("pax8", id="pax8")
+    row = {"companyId": "c", "productName": "Premium", "status": "Active", "quantity": 1}
+    reading(pax8=[found(pax8, "subscriptions", [{**row, "id": str(n), "startDate": "soon"} for n in (1, 2)])])
+    what = only(check(Book(tmp_path), [pax8], at=AT), state="problem")["what"]
+    assert what.startswith("2 subscriptions would be set aside: start date fails str_matches(")
+    assert what.endswith("), e.g. 'soon'.")
+
+
+def test_what_one_record_stands_for_is_counted_and_not_the_records(
+    tmp_path: Path, connect: Connect, reading: Callable[..., None]
+) -> None:
+    """One subscription of 500 seats is 500; what a rule leaves out or would be set aside is none of them."""
+    pax8 = connect("pax8", id="pax8")
+    seats = {"id": "1", "companyId": "c", "productName": "Premium", "status": "Active", "quantity": 500}
+    others = [{**seats, "id": "2", "quantity": 2.5}, {**seats, "id": "3", "status": "Trial", "quantity": 90},
+              {**seats, "id": "4", "quantity": "many"}]  # fmt: skip
+    reading(pax8=[found(pax8, "companies", []), found(pax8, "subscriptions", [seats, *others])])
+    row = only(check(Book(tmp_path), [pax8], at=AT), state="ok")
+    assert row["records"] == "502.5 units of subscriptions (1 more records excluded by rule)"
+    assert row["counts"] == {"subscriptions": {"units": "502.5"}}
+
+
+def test_unlike_units_are_not_added_up(tmp_path: Path, connect: Connect, reading: Callable[..., None]) -> None:
+    console = connect("veeam_spc", id="console", base_url="https://console.test:1280")
+    usage = {"companyUid": "c", "locationUid": "l", "counterName": "n", "usageState": "used"}
+    rows = [{**usage, "counter": "a", "quantity": "12", "unit": "device"},
+            {**usage, "counter": "b", "quantity": "40.5", "unit": "gigabyte"}]  # fmt: skip
+    reading(console=[found(console, "company_usage", rows)])
+    assert only(check(Book(tmp_path), [console], at=AT), state="ok")["records"] == (
+        "12 device and 40.5 gigabyte of company usage"
+    )
 
 
 def test_a_clock_no_vendor_agrees_with_is_ours(tmp_path: Path, connect: Connect, reading: Callable[..., None]) -> None:

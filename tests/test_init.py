@@ -55,7 +55,8 @@ def test_a_book_of_all_vendors_opens_and_its_seeds_pass(tmp_path: Path) -> None:
     assert check(book) == []
     assert book.accounting is not None
     assert book.accounting.vendor == ACCOUNTING[0]
-    assert len(variables(book)) == sum(len(v.secrets) for v in offered().values()), "two connections share a variable"
+    needed = sum(len(v.secrets) - len(v.optional_secrets) for v in offered().values())
+    assert len(variables(book)) == needed, "two connections share a variable"
     assert listed(book.root) == variables(book)
 
 
@@ -65,6 +66,7 @@ def test_a_block_says_where_the_credentials_come_from(tmp_path: Path, name: str)
     text = (tmp_path / "book" / "connections.yaml").read_text("utf-8")
     assert "Credentials: " in text, f"the page of {name} does not open with a sentence about its credentials"
     assert f"docs/vendors/{name}.md" in text
+    assert ("`morton connect " in text) is (VENDORS[name].sign_in is not None)
     for word in VENDORS[name].settings:
         assert f"{word}:" in text, f"{word} of {name} is not there to fill in"
 

@@ -306,6 +306,35 @@ def test_a_sku_is_written_outright(msp: Msp) -> None:
     assert msp.found().pending == ["microsoft365/user_licenses/SPE_E3"]
 
 
+STARTER = "Google Workspace Business Starter"
+
+
+def test_a_sku_is_written_under_the_column_it_stands_in_and_not_under_its_name_s(msp: Msp) -> None:
+    msp.seed("services", [{"service_id": "GWS-BS", "service_name": STARTER, "unit": "licence"}])
+    msp.sku("google_workspace", "license_assignments", "1010020027", STARTER, "licence")
+    assert placed(msp.only()) == ("GWS-BS", "exact")
+    write(msp.book, msp.found(), with_exact=True)
+    (row,) = read(msp.book, "service_mappings")
+    assert (row["field"], row["pattern"], row["service_id"]) == ("sku_id", "1010020027", "GWS-BS")
+    assert msp.found().pending == ["google_workspace/license_assignments/1010020027"]
+
+
+def test_a_proposal_that_looks_at_the_name_of_a_sku_is_found_by_that_name(msp: Msp) -> None:
+    msp.seed("services", [{"service_id": "GWS-BS", "service_name": "Mail and files", "unit": "licence"}])
+    msp.sku("google_workspace", "license_assignments", "1010020027", STARTER, "licence")
+    assert placed(msp.only()) == ("GWS-BS", "near")
+
+
+@pytest.mark.parametrize("asset_class", ["server", "agent"])
+def test_a_class_we_work_out_ourselves_can_be_mapped(msp: Msp, asset_class: str) -> None:
+    msp.seed("services", [{"service_id": "BDR-SRV", "service_name": f"Protected {asset_class}", "unit": "device"}])
+    msp.sku("datto_bcdr", "assets", asset_class, f"Protected {asset_class}", "device")
+    assert placed(msp.only()) == ("BDR-SRV", "exact")
+    write(msp.book, msp.found(), with_exact=True)
+    (row,) = read(msp.book, "service_mappings")
+    assert (row["field"], row["pattern"]) == ("asset_class", asset_class)
+
+
 SHIELD = """
   - {id: shield, vendor: files, tool: mailshield, folder: inbox/shield, pattern: "*.csv",
      columns: {record_id: Mailbox, company_id: Customer, sku: Plan}, unit: mailbox}
@@ -418,7 +447,7 @@ def test_the_command_lists_writes_and_says_since_when(msp: Msp) -> None:
     written = morton(msp.book, "--write")
     assert written.exit_code == 0, written.output
     assert "written: contoso" in written.stdout
-    assert "since for ever" in written.stderr
+    assert "Where effective_from is empty they apply to all past months too." in written.stderr
     assert "rmm/1" in morton(msp.book).stderr, "what waits for the next build is named"
 
 

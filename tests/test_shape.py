@@ -20,11 +20,11 @@ VARIABLE = re.compile(rf"\b(?:MORTON_[A-Z_]+[A-Z]|[A-Z0-9_]+_(?:{'|'.join(SECRET
 
 LAYERS = {
     "vendors": {"book", "clock", "errors", "extract"},
-    "extract": {"book", "clock", "errors"},
+    "extract": {"book", "clock", "errors", "failpoints"},
     "warehouse": {"book", "clock", "errors", "extract", "vendors"},
-    "ledger": {"book", "clock", "errors", "extract"},
-    "accounting": {"book", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
-    "reports": {"book", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
+    "ledger": {"book", "clock", "errors", "extract", "failpoints"},
+    "accounting": {"book", "cells", "clock", "errors", "extract", "failpoints", "ledger", "vendors", "warehouse"},
+    "reports": {"book", "cells", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
 }
 """What each ring may import from the package, beside itself."""
 

@@ -16,7 +16,7 @@
 {%- endmacro %}
 
 {# Whether an endpoint is of a vendor that only lists what was bought: its staging carries partner_cost, currency,
-   billing_term and commitment_ends_on. #}
+   billing_term, commitment_ends_on and product_id, and there are stagings of its products, invoices and their items. #}
 {% macro is_distributor(e) -%}
     {%- set others = (
         countable_endpoints()
@@ -27,9 +27,18 @@
     {{ return(not others) }}
 {%- endmacro %}
 
+{# What a person must do before approving what a tool counts, as a further sentence; nothing for most tools. #}
+{% macro say_caveat(vendor) -%}
+    case
+        {{ vendor }}
+        {%- for e in countable_endpoints() if e.caveat %} when '{{ e.vendor }}' then ' {{ e.caveat }}' {%- endfor %}
+        else ''
+    end
+{%- endmacro %}
+
 {# How tools are ranked where one machine is listed by several: the first is the one it is known by. #}
 {% macro category_rank(category) -%}
-    case {{ category }} when 'rmm' then 1 when 'security' then 2 when 'backup' then 3 else 4 end
+    case {{ category }} when 'rmm' then 1 when 'security' then 2 else 3 end
 {%- endmacro %}
 
 {# Which columns of an endpoint's records any pattern looks at: one row with a 1 or nothing for each. #}

@@ -9,7 +9,7 @@
         versions.record_id,
         versions.company_id,
         scopes.vendor,
-        coalesce(versions.record_name, versions.record_id) as record_name,
+        coalesce(versions.record_name, versions.host_name, versions.record_id) as record_name,
         versions.company_name,
         coalesce(versions.sku, scopes.vendor) as sku,
         coalesce(versions.sku_name, versions.sku, scopes.vendor) as sku_name,

@@ -13,34 +13,12 @@
     case {{ unit }} when 'mailbox' then 'mailboxes' when 'other' then 'units of its own' else {{ unit }} || 's' end
 {%- endmacro %}
 
-{# The names vendors write themselves by; a tool that was declared is called as it was declared. #}
+{# The name a tool goes by in sentences. It is looked up where it is said: every column has its own tool. #}
 {% macro vendor_title(vendor) -%}
-    case
+    coalesce(
+        (select max(tools.title) from {{ ref("stg_morton__tools") }} as tools where tools.tool = {{ vendor }}),
         {{ vendor }}
-        {%- for name, title in vendor_titles().items() %} when '{{ name }}' then '{{ title }}' {%- endfor %}
-        else {{ vendor }}
-    end
-{%- endmacro %}
-
-{% macro vendor_titles() -%}
-    {{
-        return(
-            {
-                "ninjaone": "NinjaOne",
-                "datto_rmm": "Datto RMM",
-                "huntress": "Huntress",
-                "sentinelone": "SentinelOne",
-                "microsoft365": "Microsoft 365",
-                "google_workspace": "Google Workspace",
-                "pax8": "Pax8",
-                "datto_bcdr": "Datto BCDR",
-                "acronis": "Acronis",
-                "cove": "N-able Cove Data Protection",
-                "veeam_spc": "Veeam Service Provider Console",
-                "quickbooks_online": "QuickBooks Online",
-            }
-        )
-    }}
+    )
 {%- endmacro %}
 
 {# 315.0000 → 315.00 USD, 1500.0000 → 1500 JPY #}

@@ -30,8 +30,16 @@ with
             sum(
                 case
                     when
-                        bucket
-                        in ('billed', 'included', 'excluded', 'written_off', 'unmapped', 'internal', 'coverage_only')
+                        bucket in (
+                            'billed',
+                            'included',
+                            'excluded',
+                            'written_off',
+                            'unmapped',
+                            'internal',
+                            'coverage_only',
+                            'unknown_state'
+                        )
                     then 1
                     else 0
                 end

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 from morton_pipeline.accounting.seeds import Seeds
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import decisions, invoices
-from morton_pipeline.ledger.canonical import canonical, digest, plain, rounded
+from morton_pipeline.ledger.canonical import canonical, digest
 from morton_pipeline.ledger.invoices import Invoice, Line
+from morton_pipeline.ledger.lines import line_digest, line_of
 from morton_pipeline.ledger.store import Ledger
 
 MOST_LINES = 200
@@ -105,7 +106,7 @@ def plan(
         if invoice is not None and invoice.cause == invoices.VOIDED:
             result.held.append((decision, f"invoice {invoice.reference} was voided in the accounting system. {VOIDED}"))
         elif why := _objection(
-            decision, current_rows.get(decision["discrepancy_id"]), open_now.get(decision["discrepancy_id"])
+            decision, current_rows.get(decision["discrepancy_id"]), open_now.get(decision["discrepancy_id"]), target
         ):
             result.held.append((decision, why))
         else:
@@ -125,14 +126,23 @@ def plan(
     return result
 
 
-def _objection(decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None) -> str | None:
+def _objection(
+    decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None, target: "Adapter"
+) -> str | None:
     """Say why an approval does not count now, or nothing when it does."""
     if row is None or row["seal"] != decision["seal"]:
         return change(decision, row)
     approved = json.loads(decision["row"])
     by = f"{decision['decided_by']} approved {decisions.describe(approved)}"
+    if approved.get("line_sha256") != line_digest(decision):
+        return f"{by}, and its line would read otherwise now: the approval is void, nothing was sent; decide anew."
     if row["source_state"] not in ("known", "zero") and approved["source_state"] in ("known", "zero"):
         return f"the reading behind it has grown old since {by}; read and reconcile again first."
+    if decision["amount"] < 0 and target.needs_ids and not approved.get("invoiced_as"):
+        return (
+            f"{by}, and {target.title} shows no invoice for that service and month to give it back on: amend the "
+            "contract, so that the next invoice is right, or credit it by hand."
+        )
     if holding is not None:
         held = f"invoice {holding.reference} with an earlier approval of this row is {holding.state}"
         return f"{held}; settle it first."
@@ -208,44 +218,6 @@ def _draft(
         result.drafts.append(replace(draft, payload=target.render(draft)))
     except BadInput as missing:
         result.held.extend((decision, str(missing)) for decision in group)
-
-
-def line_of(decision: Mapping[str, Any]) -> Line:
-    """Write one line. Where quantity × price is not the amount (tiers, minimums), it is one at the amount.
-
-    What is given back has a quantity and an amount below zero, and the numbers of the invoices that billed it.
-    """
-    row, amount, currency = json.loads(decision["row"]), decision["amount"], decision["currency"]
-    quantity, price = decision["quantity"], row.get("unit_price")
-    name = row.get("service_name") or decision["service_id"]
-    when = f"{decision['period_month']:%B %Y}"
-    origin = f", billed on {row['invoiced_as']}" if amount < 0 and row.get("invoiced_as") else ""
-    mark = f"{origin} (ref {decision['discrepancy_id']})"
-    sign = -1 if amount < 0 else 1
-    verb = "credit for " if amount < 0 else ""
-    if quantity and price and Decimal(price) > 0 and rounded(quantity * Decimal(price), currency) == amount:
-        unit_price = Decimal(price)
-        text = f"{name}: {verb}{plain(abs(quantity))} × {price_text(unit_price, currency)} {currency}, {when}{mark}"
-    else:
-        units = f"{plain(abs(quantity))} units at the contract's prices" if quantity else "as agreed"
-        quantity, unit_price = Decimal(sign), abs(amount)
-        text = f"{name}: {verb}{units}, {when}{mark}"
-    return Line(
-        decision_id=decision["decision_id"],
-        discrepancy_id=decision["discrepancy_id"],
-        service_id=decision["service_id"],
-        kind=decision["kind"],
-        quantity=Decimal(plain(quantity)),
-        unit_price=Decimal(price_text(unit_price, currency)),
-        amount=rounded(amount, currency),
-        description=text,
-    )
-
-
-def price_text(price: Decimal, currency: str) -> str:
-    """Write a price with the currency's digits, or with more where it has more."""
-    cents = rounded(price, currency)
-    return format(cents, "f") if cents == price else plain(price)
 
 
 def reference_of(

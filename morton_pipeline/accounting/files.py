@@ -1,8 +1,11 @@
-"""Invoices as files, for a book without an accounting connection: one JSON and one printable page each.
+"""Invoices as files, for a book without an accounting connection: JSON, CSV to import, and a printable page.
 
-Belongs here: the folder as an accounting system. The JSON file is the invoice; the page beside it is for people.
+Belongs here: the folder as an accounting system. The JSON file is the invoice; the CSV beside it is what systems
+without an API import (Sage 50 and others), and the page is for people.
 """
 
+import csv
+import io
 import json
 import os
 import secrets
@@ -15,9 +18,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from morton_pipeline.accounting.adapter import Found, FoundLine
-from morton_pipeline.accounting.drafts import Draft, price_text
+from morton_pipeline.accounting.drafts import Draft
 from morton_pipeline.accounting.errors import Refused
+from morton_pipeline.cells import safe
 from morton_pipeline.ledger.canonical import canonical
+from morton_pipeline.ledger.lines import price_text
 
 _PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
@@ -85,11 +90,12 @@ class Files:
         return [_found(json.loads(path.read_bytes())) for path in paths]
 
     def create(self, payload: str, key: str, *, is_credit: bool) -> str:
-        """Put both files into place whole. The JSON comes last: it is what makes the invoice exist."""
+        """Put the files into place whole. The JSON comes last: it is what makes the invoice exist."""
         invoice = json.loads(payload)
         path = self._folder / f"{invoice['reference']}.json"
         self._folder.mkdir(parents=True, exist_ok=True)
         _write(path.with_suffix(".html"), page(invoice).encode(), replace=True)
+        _write(path.with_suffix(".csv"), table(invoice).encode("utf-8-sig"), replace=True)
         try:
             _write(path, payload.encode(), replace=False)
         except FileExistsError:
@@ -109,14 +115,48 @@ class Files:
         return _found(json.loads(path.read_bytes())) if path.is_file() else None
 
 
+COLUMNS = (
+    "document",
+    "reference",
+    "period_month",
+    "client_id",
+    "client_name",
+    "service_id",
+    "description",
+    "quantity",
+    "unit_price",
+    "amount",
+    "currency",
+)
+"""Of the CSV: one row per line. Amounts are net, and above zero on a credit note too: the document says which it is."""
+
+
+def table(invoice: Mapping[str, Any]) -> str:
+    """Return the lines of an invoice as CSV to import."""
+    head = {name: invoice[name] for name in ("reference", "period_month", "client_id", "client_name", "currency")}
+    head["document"] = "credit note" if Decimal(invoice["total_amount"]) < 0 else "invoice"
+    rows = [
+        {**head, **line, "quantity": line["quantity"].lstrip("-"), "amount": line["amount"].lstrip("-")}
+        for line in invoice["lines"]
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([safe(row[column]) for column in COLUMNS] for row in rows)
+    return text.getvalue()
+
+
 def page(invoice: Mapping[str, Any]) -> str:
     """Return the printable page of an invoice."""
     period = date.fromisoformat(invoice["period_month"])
+    document = "Credit note" if Decimal(invoice["total_amount"]) < 0 else "Invoice"
     lines = [
         {**line, "unit_price": price_text(Decimal(line["unit_price"]), invoice["currency"])}
         for line in invoice["lines"]
     ]
-    return _PAGES.get_template("invoice.html").render(invoice=invoice, lines=lines, period=f"{period:%B %Y}")
+    return _PAGES.get_template("invoice.html").render(
+        invoice=invoice, document=document, lines=lines, period=f"{period:%B %Y}"
+    )
 
 
 def _found(invoice: Mapping[str, Any]) -> Found:

@@ -7,6 +7,7 @@ turned away, can we not know. Does not: a system's paths and words (its adapter)
 import json
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -236,17 +237,18 @@ class _InTurn(httpx.Auth):
         self._flow = flow
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        flow = self._flow.auth_flow(request)
-        outgoing = next(flow)
-        while True:
-            outgoing.extensions = {**request.extensions, **outgoing.extensions}
-            response = yield outgoing
-            if outgoing is not request:
-                response.read()
-            try:
-                outgoing = flow.send(response)
-            except StopIteration:
-                return
+        # Closed with us when a request fails: a flow may be holding its turn to renew a token.
+        with closing(self._flow.auth_flow(request)) as flow:
+            outgoing = next(flow)
+            while True:
+                outgoing.extensions = {**request.extensions, **outgoing.extensions}
+                response = yield outgoing
+                if outgoing is not request:
+                    response.read()
+                try:
+                    outgoing = flow.send(response)
+                except StopIteration:
+                    return
 
 
 def decimal(value: Json) -> Decimal:

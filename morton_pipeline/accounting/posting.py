@@ -5,21 +5,23 @@ Belongs here: where a book's invoices go, and the order of a run. Does not: the 
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from morton_pipeline.accounting import drafts
-from morton_pipeline.accounting.adapter import Adapter, difference
+from morton_pipeline.accounting.adapter import Adapter, Found, difference
 from morton_pipeline.accounting.drafts import Plan
 from morton_pipeline.accounting.machine import Enough, Rows, Run, month_before
 from morton_pipeline.accounting.seeds import read_seeds
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
+from morton_pipeline.failpoints import side_effect
 from morton_pipeline.ledger import invoices
 from morton_pipeline.ledger.invoices import status
 from morton_pipeline.ledger.store import Ledger
 
-__all__ = ["open_adapter", "plan", "post", "status", "verify"]
+__all__ = ["link", "open_adapter", "plan", "post", "status", "verify"]
 
 
 def plan(
@@ -64,20 +66,94 @@ def post(
     return [invoices.status_row(i) for i in invoices.current(ledger) if i.reference in run.seen]
 
 
-def verify(book: Book, ledger: Ledger, *, adapter: Adapter | None = None) -> list[dict[str, Any]]:
-    """Read every posted invoice back and return those that are no longer what was approved."""
-    drifted = []
+def link(
+    book: Book,
+    ledger: Ledger,
+    reference: str,
+    accounting_id: str,
+    *,
+    at: datetime,
+    actor: str,
+    adapter: Adapter | None = None,
+) -> dict[str, Any]:
+    """Take a document that is there already for one of ours, which is then never sent. Returns it as `status` shows it.
+
+    Only an invoice that waits and was never sent can be linked, and only to a document of the same client, of the same
+    kind and amount: anything else would hide a difference. Raises `BadInput` with what is wrong.
+    """
     with _opened(book, ledger, adapter) as target:
-        for invoice in invoices.current(ledger):
+        mine = next((i for i in invoices.current(ledger) if i.reference == reference), None)
+        if mine is None or mine.destination != target.destination:
+            raise BadInput(f"No invoice {reference} is meant for {target.title}; see `morton invoices status`.")
+        if not mine.is_unsent or mine.state == "refused":
+            raise BadInput(f"Invoice {reference} is {mine.state}; only one that waits to be sent can be linked.")
+        expected = target.expect(mine.payload, is_credit=mine.is_credit)
+        found = target.read_back(expected, accounting_id)
+        if found is None or found.is_void:
+            raise BadInput(f"{target.title} has no invoice {accounting_id} that stands.")
+        other = next((i for i in invoices.current(ledger) if i.accounting_id == found.accounting_id), None)
+        if other is not None:
+            raise BadInput(f"{target.title} invoice {accounting_id} stands for {other.reference} already.")
+        if said := difference(expected, replace(found, note=expected.note)):
+            raise BadInput(f"{target.title} invoice {accounting_id} does not bill the same: {said}.")
+        why = f"{actor} linked it to {target.title} invoice {found.reference or accounting_id}; nothing was sent."
+        with side_effect("link"):
+            invoices.step(
+                ledger,
+                mine,
+                "posted",
+                cause=invoices.LINKED,
+                reason=why,
+                accounting_id=found.accounting_id,
+                actor=actor,
+                at=at,
+            )
+        return invoices.status_row(invoices.one(ledger, mine.invoice_id))
+
+
+def verify(book: Book, ledger: Ledger, *, adapter: Adapter | None = None) -> list[dict[str, Any]]:
+    """Read every posted invoice back and return those that are no longer what was approved.
+
+    Documents with our mark that this ledger does not know are returned too, as `unknown`: it was restored from an
+    older copy, and what they bill is never sent again.
+    """
+    drifted: list[dict[str, Any]] = []
+    with _opened(book, ledger, adapter) as target:
+        known = invoices.current(ledger)
+        for invoice in known:
             if invoice.state != "posted" or invoice.destination != target.destination:
                 continue
             expected = target.expect(invoice.payload, is_credit=invoice.is_credit)
             found = target.read_back(expected, invoice.accounting_id or "")
+            if found is not None and invoice.cause == invoices.LINKED:
+                found = replace(found, note=expected.note)
             said = "it is gone" if found is None else difference(expected, found)
             if said:
                 row = invoices.status_row(invoice)
                 drifted.append({**row, "reason": f"{target.title} invoice {invoice.accounting_id}: {said}."})
+        references = {i.reference for i in known}
+        since = min((month_before(i.period_month) for i in known), default=None)
+        for document in target.list_since(since) if since else ():
+            mark = drafts.marked(document.note)
+            if mark and mark not in references and not document.is_void:
+                drifted.append(_stranger(target, document, mark))
     return drifted
+
+
+def _stranger(target: Adapter, document: Found, mark: str) -> dict[str, Any]:
+    row: dict[str, Any] = dict.fromkeys(("invoice_id", "client_id", "period_month", "updated_at"))
+    return row | {
+        "reference": mark,
+        "currency": document.currency,
+        "total_amount": document.net_amount,
+        "state": "unknown",
+        "reason": (
+            f"{target.title} has it, and this ledger does not know it: it was restored from an older copy. Restore the "
+            "newest one, or link it where it is asked for again (`morton invoices link`)."
+        ),
+        "accounting_id": document.accounting_id,
+        "decision_ids": [],
+    }
 
 
 def open_adapter(book: Book, ledger: Ledger) -> Adapter:

@@ -44,7 +44,7 @@ def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
     from morton_pipeline.refresh import refresh
     from morton_pipeline.vendors import vendor_of
 
-    chosen = [book.connection(c) for c in connections] or list(book.connections)
+    chosen = [book.connection(c) for c in connections] or list(book.read_connections)
     for connection in (c for c in chosen if vendor_of(c).is_caller):
         say(caller_sentence(connection.id))
     at = checked_now(book)

@@ -11,6 +11,17 @@ if TYPE_CHECKING:
     from morton_pipeline.book import Book
 
 COLUMNS = ("reference", "client_id", "period_month", "total_amount", "currency", "state", "accounting_id", "reason")
+EVIDENCE_COLUMNS = ("change", "bucket", "record_name", "record_id", "vendor", "first_seen_on", "last_seen_on")
+PROOF_COLUMNS = (
+    "reference",
+    "line_number",
+    "amount",
+    "currency",
+    "state",
+    "accounting_id",
+    "decided_by",
+    "evidence_count",
+)
 _PERIOD = click.option("--period", metavar="YYYY-MM", help="Only this month.")
 
 
@@ -80,6 +91,47 @@ def status(book: "Book", output: str) -> None:
     with open_ledger(book) as ledger:
         rows = sent.status(ledger)
     show(rows, output, COLUMNS, "No invoice has been planned or sent yet.")
+
+
+@command(invoices, "link", connects=True)
+@click.argument("reference")
+@click.argument("accounting_id")
+@click.option("--as", "actor", required=True, metavar="NAME", help="Who says that the two are one.")
+def link(book: "Book", output: str, reference: str, accounting_id: str, actor: str) -> None:
+    """Take an invoice made by hand for one of ours, which is then never sent."""
+    from morton_pipeline.accounting import posting
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reconcile import refresh_decisions
+
+    at = checked_now(book)
+    with open_ledger(book) as ledger:
+        row = posting.link(book, ledger, reference, accounting_id, at=at, actor=actor)
+    show([row], output, COLUMNS, "")
+    show_in_mart(book, lambda: refresh_decisions(book, at))
+
+
+@command(cli, "proof")
+@click.argument("name", metavar="INVOICE|ID")
+def proof(book: "Book", output: str, name: str) -> None:
+    """Show for each line of an invoice the approval, the records and what the accounting system calls it."""
+    from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reports import proof as proofs
+
+    with open_ledger(book) as ledger:
+        rows = proofs.proof(book, ledger, name)
+    if output == "json":
+        show(rows, output, PROOF_COLUMNS, "")
+        return
+    for row in rows:
+        click.echo(
+            f"{row['reference']} line {row['line_number']}: {row['description']}\n"
+            f"  {row['amount']} {row['currency']}, {row['state']}"
+            f"{' as ' + row['accounting_id'] if row['accounting_id'] else ''}. {row['reason']}\n"
+            f"  Approved by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M} UTC: {row['decided_because']}\n"
+            f"  {row['explanation'] or ''}\n"
+            f"  {row['evidence_count']} records, {row['evidence_state']} (`morton evidence {row['discrepancy_id']}`)"
+        )
+        show(row["evidence"], output, EVIDENCE_COLUMNS, "")
 
 
 @command(invoices, "verify", connects=True)

@@ -34,6 +34,7 @@ MARGIN_COLUMNS = (
     "observed_quantity",
     "purchased_quantity",
     "assigned_quantity",
+    "distributor_invoiced_quantity",
     "unit_price",
     "unit_cost",
     "margin_amount",
@@ -148,7 +149,7 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
 
 
 @command(cli, "margins", ("table", "json", "csv"))
-@click.option("--finding", metavar="F", help="One finding: waste, risk or below_cost.")
+@click.option("--finding", metavar="F", help="One finding: waste, risk, lists_differ or below_cost.")
 @click.option("--client", metavar="C", help="A client's id or name.")
 def margins(book: "Book", output: str, finding: str | None, client: str | None) -> None:
     """List what each service is agreed, counted, bought and assigned as, what it brings and what it costs."""

@@ -1,6 +1,7 @@
 """Commands that set a book up: make one, try its connections, say whose company is whose."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from morton_pipeline.cli import cli, command, formats, say, show
 
 if TYPE_CHECKING:
     from morton_pipeline.book import Book
+    from morton_pipeline.extract.auth import Company
 
+CONNECTED = ("connection_id", "company_id", "company_name", "what", "to_do")
 CHECKED = ("connection_id", "vendor", "state", "records", "what", "to_do")
 SUGGESTED = ("kind", "mapping", "name", "suggestion", "suggestion_name", "score", "runner_up", "records", "list_amount",
              "currency", "verdict")  # fmt: skip
@@ -79,6 +82,58 @@ def check(book: "Book", output: str, connections: tuple[str, ...]) -> None:
         raise SystemExit(1)
 
 
+@command(cli, "connect", connects=True)
+@click.argument("connection")
+@click.option("--port", type=click.IntRange(1, 65535), default=8912, show_default=True,
+              help="Where the browser comes back to: the app must know http://localhost:PORT/callback.")  # fmt: skip
+@click.option("--redirect", default="", metavar="URL",
+              help="A registered address of your own instead; you paste the address your browser ends at.")  # fmt: skip
+@click.option("--no-browser", is_flag=True, help="Print the address of the sign-in page and open nothing.")
+@click.option("--company", default="", metavar="ID", help="Which company, by id or name, where you may open several.")
+def connect(
+    book: "Book", output: str, connection: str, port: int, redirect: str, no_browser: bool, company: str
+) -> None:
+    """Sign in to an accounting system in the browser.
+
+    The ledger keeps what came of it, encrypted, in place of what was there. Tells which company was signed in to, and
+    what connections.yaml must say.
+    """
+    from morton_pipeline.connect import Person
+    from morton_pipeline.connect import connect as sign_in
+    from morton_pipeline.ledger.store import open_ledger
+
+    def lead(address: str) -> None:
+        import webbrowser
+
+        if no_browser or not webbrowser.open(address):
+            say(f"Open this address in a browser and sign in:\n\n{address}\n")
+        else:
+            say("The sign-in page is open in your browser.")
+
+    person = Person(show=lead, choose=_choose, paste=_paste)
+    with open_ledger(book) as ledger:
+        row = sign_in(book, ledger, book.connection(connection), person, port=port, redirect=redirect, company=company)
+    show([row], output, CONNECTED, "")
+
+
+def _choose(companies: "Sequence[Company]") -> "Company":
+    """Ask which of several companies, where somebody can answer."""
+    if not is_asked():
+        listed = "; ".join(f"{c.id} ({c.name})" for c in companies)
+        raise click.UsageError(f"Name the company with --company; whoever signed in may open {listed}.")
+    for number, company in enumerate(companies, start=1):
+        say(f"  {number:3} {company.name} ({company.id})")
+    chosen = click.prompt("Which company", type=click.IntRange(1, len(companies)), err=True)
+    return companies[chosen - 1]
+
+
+def _paste() -> str:
+    """Ask for the address the browser ended at; it is not shown, for a code stands in it."""
+    asked = "Paste the whole address your browser ended at"
+    address: str = click.prompt(asked, hide_input=is_asked(), err=True)
+    return address
+
+
 @cli.group()
 def mappings() -> None:
     """Whose company is whose, and what a SKU is sold as."""
@@ -109,6 +164,6 @@ def suggest(book: "Book", output: str, min_score: float, with_exact: bool, accep
     results = [str(row.get("result", "")).partition(":")[0] for row in rows]
     if count := results.count("written"):
         say(f"{count} mappings are in {book.seeds}; `morton reconcile` counts by them.")
-        say("Where effective_from is empty they hold since for ever: past months are counted by them too.")
+        say("Where effective_from is empty they apply to all past months too.")
     if "refused" in results:
         raise SystemExit(1)

@@ -125,6 +125,8 @@ class Work:
 
     def _is_reading_due(self) -> bool:
         """Whether a reading of the connection's cadence was missed since the last one that came to its end."""
+        if self._connection.id not in {c.id for c in self._book.read_connections}:
+            return False
         try:
             with connect(self._book, OWNER, LOCK_SECONDS) as con:
                 found = con.execute(

@@ -57,7 +57,7 @@ def connections_at_load() -> Sequence[Connection] | None:
     if not os.environ.get("MORTON_BOOK"):
         return None
     try:
-        return open_book().connections
+        return open_book().read_connections
     except BadInput as problem:
         logging.getLogger(__name__).warning("The schedules are the vendors' own, because: %s", problem)
         return None

@@ -73,15 +73,16 @@ def vendor_assets(vendor: Vendor, ages: dict[tuple[str, str], timedelta]) -> dg.
         context: dg.AssetExecutionContext, config: Connections, book: BookResource
     ) -> Iterator[dg.MaterializeResult[None]]:
         opened, wanted = book.open(), {key.path[-1] for key in context.selected_asset_keys}
-        chosen = [c for c in opened.connections if c.vendor == vendor.name and c.id in (config.connections or [c.id])]
+        mine = [c for c in opened.read_connections if c.vendor == vendor.name]
+        chosen = [c for c in mine if c.id in (config.connections or [c.id])]
         if not chosen:
             context.log.info(f"{vendor.title} is not connected in {opened.root}: nothing to read.")
         owner = f"dagster run {context.run.run_id[:8]}"
         loaded = refresh(opened, chosen, at=now(), endpoints=wanted, owner=owner, wait_seconds=WAIT_SECONDS,
                          say=context.log.info) if chosen else []  # fmt: skip
         for endpoint in (e.name for e in vendor.endpoints if e.name in wanted):
-            mine = [one for one in loaded if one.endpoint == endpoint]
-            found = metadata(mine, len(chosen))
+            readings = [one for one in loaded if one.endpoint == endpoint]
+            found = metadata(readings, len(chosen))
             yield dg.MaterializeResult(asset_key=[vendor.name, endpoint], metadata=found)
 
     return read

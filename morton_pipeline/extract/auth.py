@@ -4,9 +4,12 @@ Belongs here: the ways of authenticating that vendors share. Secrets are read fr
 is opened, and handed to the flow; a vendor page holds only their names.
 """
 
+import asyncio
 import base64
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from dataclasses import dataclass, field
+import time
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote
@@ -18,24 +21,84 @@ from morton_pipeline.extract.errors import (
     CredentialsRefused,
     RateLimited,
     ServerFailed,
+    SignedOut,
     Transient,
     UnexpectedAnswer,
+    Unreachable,
     retry_after,
 )
 
 Flow = Generator[httpx.Request, httpx.Response, None]
+Steps = Generator[httpx.Request | float, Any, None]
+"""A flow that may also pause for some seconds: whoever drives it sleeps in the way of its own."""
+
+LONGEST_TURN = 120.0
+"""Seconds one process waits while another one renews a token: longer than any token request may take."""
+LOOK_AGAIN = 0.05
+"""Seconds between two looks at whether it is our turn."""
+SAID = 300
+"""Characters of a vendor's refusal that are remembered."""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a person's consent is worth at present."""
+
+    refresh_token: str = field(repr=False)
+    access_token: str = field(default="", repr=False)
+    """The token last issued, so that no process renews what another one has renewed already."""
+    usable_until: datetime | None = None
+    """When it is time for the next one."""
+    refused: str = ""
+    """Why the vendor renews it no more; the vendor is not asked again."""
 
 
 class TokenStore(Protocol):
-    """Where rotating refresh tokens live: the ledger, encrypted."""
+    """Where grants live, and whose turn it is to renew one: the ledger, encrypted."""
 
-    def load(self, connection_id: str, seed: str) -> str | None:
-        """Return the newest refresh token of the chain that `seed` began, or nothing when there is none."""
+    def load(self, connection_id: str, seed: str) -> Grant | None:
+        """Return what became of the chain that `seed` began, without a seed of the only one, or nothing."""
         ...
 
-    def save(self, connection_id: str, token: str, seed: str) -> None:
-        """Make a rotated refresh token durable before it is first used, with the seed its chain began with."""
+    def save(self, connection_id: str, grant: Grant, seed: str) -> None:
+        """Make a grant durable before it is first used, with the seed its chain began with, if any."""
         ...
+
+    def try_turn(self, connection_id: str) -> Callable[[], None] | None:
+        """Begin this process's turn and return what ends it, or nothing while somebody else has it.
+
+        A turn ends with its process at the latest.
+        """
+        ...
+
+
+def turn(tokens: TokenStore, connection_id: str) -> Generator[float, None, Callable[[], None]]:
+    """Wait for this process's turn, pausing as whoever drives this likes, and return what ends it."""
+    began = time.monotonic()
+    while (end := tokens.try_turn(connection_id)) is None:
+        if time.monotonic() - began > LONGEST_TURN:
+            raise Unreachable(
+                f"Another process has been renewing the token of this connection for {LONGEST_TURN:g} s. "
+                "If this lasts, stop that process; the next try goes on."
+            )
+        yield LOOK_AGAIN
+    return end
+
+
+@contextmanager
+def own_turn(tokens: TokenStore, connection_id: str) -> Iterator[None]:
+    """Hold this process's turn, waiting for it without asyncio."""
+    waiting = turn(tokens, connection_id)
+    while True:
+        try:
+            time.sleep(next(waiting))
+        except StopIteration as done:
+            end: Callable[[], None] = done.value
+            break
+    try:
+        yield
+    finally:
+        end()
 
 
 @dataclass
@@ -57,6 +120,43 @@ class Credentials:
 
 
 AuthFactory = Callable[[Credentials], httpx.Auth]
+
+
+@dataclass(frozen=True)
+class Company:
+    """One company of the vendor's that whoever signed in may open."""
+
+    id: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """How a person lets us in: the authorisation-code flow in a browser, and how it is told which company it is for."""
+
+    login_url: str
+    """The host of the page where people consent; `login_url:` in connections.yaml replaces it."""
+    path: str
+    token_path: str
+    """Where the code is traded for tokens, at the connection's `auth_url`."""
+    scopes: Sequence[str]
+    """What is asked for where invoices are sent; `scopes:` in connections.yaml replaces it where the page allows it."""
+    setting: str
+    """The key in connections.yaml that holds the company's id."""
+    read_scopes: Sequence[str] = ()
+    """What is asked for where the connection only reads, if that is less."""
+    has_pkce: bool = False
+    """Whether the vendor checks that who trades the code is who asked for it (S256)."""
+    client_in_form: bool = False
+    """Whether the client says who it is in the form, in place of Basic."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What else the page is asked with."""
+    company_param: str = ""
+    """The parameter of the redirect that names the one company chosen on the vendor's page."""
+    companies_path: str = ""
+    """Where the companies are listed instead, at the connection's `base_url`."""
+    read_companies: Callable[[Any], tuple[Sequence[Company], str]] = lambda body: ((), "")
+    """Reads one page of that list, and the path of the next one, if there is one."""
 
 
 @runtime_checkable
@@ -125,42 +225,63 @@ class _BearerToken(httpx.Auth):
             request.headers["Authorization"] = f"Bearer {self._token}"
             yield request
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Drive the flow; only the token's own answer is read here, the vendor's is read under the size cap."""
-        flow = self.auth_flow(request)
-        outgoing = next(flow)
-        while True:
-            # A request made outside the client has no deadline of its own and would wait for ever.
-            outgoing.extensions = {**request.extensions, **outgoing.extensions}
-            response = yield outgoing
-            if outgoing is not request:
-                await response.aread()
-            try:
-                outgoing = flow.send(response)
-            except StopIteration:
-                return
+    def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Drive the flow with asyncio."""
+        return _driven(self.auth_flow(request), request)
 
     def _accept(self, response: httpx.Response) -> None:
-        refuse_for_now(response)
-        try:
-            body = response.json()
-        except ValueError:
-            body = {}
-        if response.status_code >= 400:
-            words = body if isinstance(body, dict) else {}
-            named = words.get("error")
-            said = words.get("error_description") or (named.get("message") if isinstance(named, dict) else named)
-            said = said or "no reason given"
-            raise CredentialsRefused(f"No token was issued ({response.status_code}): {said}")
-        if not isinstance(body, dict) or not body.get("access_token"):
-            raise UnexpectedAnswer("The token endpoint answered without an access token.")
+        body = _issued(response)
         self._credentials.learned.add(str(body["access_token"]))
         self._keep(body)
         self._token = str(body["access_token"])
-        self._expires_at = wall() + timedelta(seconds=_usable(_lifetime(body)))
+        self._expires_at = usable_until(body)
 
 
-def _lifetime(body: dict[str, Any]) -> object:
+async def _driven(flow: Flow | Steps, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    """Drive a flow; only the token's own answer is read here, the vendor's is read under the size cap."""
+    with closing(flow):
+        outgoing = next(flow)
+        while True:
+            response = None
+            if isinstance(outgoing, float):
+                await asyncio.sleep(outgoing)
+            else:
+                # A request made outside the client has no deadline of its own and would wait for ever.
+                outgoing.extensions = {**request.extensions, **outgoing.extensions}
+                response = yield outgoing
+                if outgoing is not request:
+                    await response.aread()
+            try:
+                outgoing = flow.send(response)  # type: ignore[arg-type]
+            except StopIteration:
+                return
+
+
+def _issued(response: httpx.Response) -> dict[str, Any]:
+    """Read the answer of a token endpoint; raises where it issued none, `SignedOut` where it never will again."""
+    refuse_for_now(response)
+    try:
+        body = response.json()
+    except ValueError:
+        body = {}
+    if response.status_code >= 400:
+        words = body if isinstance(body, dict) else {}
+        named = words.get("error")
+        said = words.get("error_description") or (named.get("message") if isinstance(named, dict) else named)
+        said = said or "no reason given"
+        kind = SignedOut if named == "invalid_grant" else CredentialsRefused
+        raise kind(f"No token was issued ({response.status_code}): {said}")
+    if not isinstance(body, dict) or not body.get("access_token"):
+        raise UnexpectedAnswer("The token endpoint answered without an access token.")
+    return body
+
+
+def usable_until(body: Mapping[str, Any]) -> datetime:
+    """Return how long the token in a token endpoint's answer is used."""
+    return wall() + timedelta(seconds=_usable(_lifetime(body)))
+
+
+def _lifetime(body: Mapping[str, Any]) -> object:
     """How many seconds a token lasts: said outright, or as the instant it ends at, in epoch seconds."""
     if body.get("expires_in") is not None or body.get("expires_on") is None:
         return body.get("expires_in")
@@ -241,38 +362,136 @@ def password_grant(token_path: str, *, username: str, password: str, client: tup
     return build
 
 
-def refresh_token(token_path: str) -> AuthFactory:
-    """OAuth 2 refresh token, client authenticated by Basic. A rotated token is saved before it is used.
+def refresh_token(token_path: str, *, client_in_form: bool = False) -> AuthFactory:
+    """OAuth 2 refresh token, the client authenticated by Basic, or by its id and secret in the form.
 
-    The secret `refresh_token` is the seed of a chain: the store knows the chain's newest token. Another secret begins
-    a new chain, so that a chain that broke is mended by putting a fresh token into the environment.
+    One process at a time renews a connection's token, and what is issued is saved before it is used. The secret
+    `refresh_token` is the seed of a chain whose newest token the store knows; a sign-in in the browser needs none.
+    Another secret begins a new chain, so that one that broke is mended by putting a fresh token into the environment.
     """
 
     def build(c: Credentials) -> httpx.Auth:
-        seed = c.secrets["refresh_token"]
-        client = base64.b64encode(f"{c.secrets['client_id']}:{c.secrets['client_secret']}".encode()).decode()
-
-        def current() -> str:
-            stored = c.tokens.load(c.connection_id, seed) if c.tokens else None
-            return stored or seed
-
-        def ask() -> httpx.Request:
-            token = current()
-            c.learned.add(token)
-            return httpx.Request(
-                "POST",
-                c.auth_url + token_path,
-                data={"grant_type": "refresh_token", "refresh_token": token},
-                headers={"Authorization": f"Basic {client}", "Accept": "application/json"},
-            )
-
-        def keep(body: dict[str, Any]) -> None:
-            rotated = body.get("refresh_token")
-            if rotated:
-                c.learned.add(str(rotated))
-                if c.tokens and rotated != current():
-                    c.tokens.save(c.connection_id, str(rotated), seed)
-
-        return _BearerToken(c, ask, keep)
+        return _RenewedToken(c, c.auth_url + token_path, client_in_form=client_in_form)
 
     return build
+
+
+class _RenewedToken(httpx.Auth):
+    """A bearer token that is renewed by whichever process needs it first; the others use what that one stored."""
+
+    def __init__(self, credentials: Credentials, url: str, *, client_in_form: bool) -> None:
+        self._credentials, self._url = credentials, url
+        client_id, secret = credentials.secrets["client_id"], credentials.secrets["client_secret"]
+        by_basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+        self._form = {"client_id": client_id, "client_secret": secret} if client_in_form else {}
+        self._headers = {"Accept": "application/json"} | (
+            {} if client_in_form else {"Authorization": f"Basic {by_basic}"}
+        )
+        self._tokens: TokenStore = credentials.tokens or _InMemory()
+        self._seed = credentials.secrets["refresh_token"]
+        self._grant: Grant | None = None
+        self._unsaved: tuple[str, Grant] | None = None
+
+    def auth_flow(self, request: httpx.Request) -> Flow:
+        """Drive the steps without asyncio."""
+        with closing(self._steps(request)) as steps:
+            step = next(steps)
+            while True:
+                response = None
+                if isinstance(step, float):
+                    time.sleep(step)
+                else:
+                    response = yield step
+                try:
+                    step = steps.send(response)
+                except StopIteration:
+                    return
+
+    def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Drive the steps with asyncio, which goes on with other things while another process has its turn."""
+        return _driven(self._steps(request), request)
+
+    def _steps(self, request: httpx.Request) -> Steps:
+        token, is_new = yield from self._token(refused="")
+        request.headers["Authorization"] = f"Bearer {token}"
+        response = yield request
+        if response.status_code == 401 and not is_new:
+            token, _ = yield from self._token(refused=token)
+            request.headers["Authorization"] = f"Bearer {token}"
+            yield request
+
+    def _token(self, refused: str) -> Generator[httpx.Request | float, Any, tuple[str, bool]]:
+        """Return a token other than the one the vendor has refused, and whether it was issued just now."""
+        if _is_usable(self._grant, refused) or _is_usable(self._load(), refused):
+            return self._current(), False
+        end = yield from turn(self._tokens, self._credentials.connection_id)
+        try:
+            # Whoever had the turn before us may have renewed it.
+            grant = self._load()
+            if _is_usable(grant, refused):
+                return self._current(), False
+            if grant.refused:
+                raise SignedOut(grant.refused)
+            self._accept(grant, (yield self._ask(grant.refresh_token)))
+            return self._current(), True
+        finally:
+            end()
+
+    def _current(self) -> str:
+        assert self._grant is not None
+        return self._grant.access_token
+
+    def _load(self) -> Grant:
+        """Read what is stored; what could not be stored when it was issued is stored now, and never lost by us."""
+        self._grant = self._tokens.load(self._credentials.connection_id, self._seed) or Grant(self._seed)
+        if self._unsaved and self._unsaved[0] == self._grant.refresh_token:
+            self._save(self._unsaved[1])
+        if not self._grant.refresh_token:
+            raise SignedOut("Nobody has signed in yet.")
+        self._credentials.learned.update(filter(None, (self._grant.refresh_token, self._grant.access_token)))
+        return self._grant
+
+    def _ask(self, token: str) -> httpx.Request:
+        form = {"grant_type": "refresh_token", "refresh_token": token, **self._form}
+        return httpx.Request("POST", self._url, data=form, headers=self._headers)
+
+    def _accept(self, grant: Grant, response: httpx.Response) -> None:
+        try:
+            body = _issued(response)
+        except SignedOut as failure:
+            self._save(replace(grant, access_token="", refused=str(failure)[:SAID]))
+            raise
+        access, rotated = str(body["access_token"]), str(body.get("refresh_token") or grant.refresh_token)
+        self._credentials.learned.update((access, rotated))
+        renewed = Grant(rotated, access, usable_until(body))
+        self._unsaved = (grant.refresh_token, renewed)
+        self._save(renewed)
+
+    def _save(self, grant: Grant) -> None:
+        self._tokens.save(self._credentials.connection_id, grant, self._seed)
+        self._grant, self._unsaved = grant, None
+
+
+def _is_usable(grant: Grant | None, refused: str) -> bool:
+    return (
+        grant is not None
+        and grant.access_token not in ("", refused)
+        and grant.usable_until is not None
+        and wall() < grant.usable_until
+    )
+
+
+class _InMemory:
+    """Keeps a grant as long as the flow lasts, where nothing durable was given."""
+
+    def __init__(self) -> None:
+        self._grant: Grant | None = None
+
+    def load(self, connection_id: str, seed: str) -> Grant | None:
+        return self._grant
+
+    def save(self, connection_id: str, grant: Grant, seed: str) -> None:
+        self._grant = grant
+
+    def try_turn(self, connection_id: str) -> Callable[[], None] | None:
+        return lambda: None

@@ -3,6 +3,7 @@
 ExtractError
 ├── Permanent
 │   ├── CredentialsRefused      401, or a token the vendor would not issue
+│   │   └── SignedOut           nobody has signed in, or the vendor has ended it: a person must
 │   ├── PermissionMissing       403
 │   ├── NotFound                404
 │   ├── RequestRefused          any other 4xx
@@ -33,6 +34,10 @@ class Permanent(ExtractError):
 
 class CredentialsRefused(Permanent):
     """The vendor does not accept the credentials."""
+
+
+class SignedOut(CredentialsRefused):
+    """There is no token that could be renewed: a person must sign in, and until then nobody is asked again."""
 
 
 class PermissionMissing(Permanent):

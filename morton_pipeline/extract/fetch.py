@@ -6,8 +6,8 @@ Belongs here: the order of endpoints, completeness, and turning a failure into a
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,10 @@ class Extraction:
     """The hash of that report."""
     source_as_of_at: datetime | None = None
     """The instant that report is of."""
+    stands_for_on: date | None = None
+    """The day its records stand for, where that is said; nothing where they stand for the moment they were read."""
+    awaited: Mapping[str, str] = field(default_factory=dict)
+    """What should have come and did not: how its records' keys begin, and what it is called."""
 
 
 def fetch(
@@ -133,22 +137,33 @@ async def _read_tenant(
     results = []
     for endpoint in wanted:
         before, error, kind, rows = http.request_counts[tenant.id], "", "", None
+        more: dict[str, Any] = {}
         missing = [name for name in endpoint.needs if name not in fetched]
         try:
             if missing:
                 raise Incomplete(f"{endpoint.name} needs {' and '.join(missing)}, which failed.")
             rows = await read_endpoint(http, endpoint, tenant.id, fetched)
+            more = _told_beside(endpoint, rows, fetched)
             fetched[endpoint.name] = rows
         except ExtractError as failure:
-            error, kind = _named(connection, str(failure)), type(failure).__name__
+            error, kind, rows = _named(connection, str(failure)), type(failure).__name__, None
         count = http.request_counts[tenant.id] - before
         results.append(
             Extraction(
                 connection.id, vendor.name, endpoint.name, tenant.id, tenant.name, at, rows, error, count,
-                kind=kind, clock_skew_seconds=http.clock_skew_seconds,
+                kind=kind, clock_skew_seconds=http.clock_skew_seconds, **more,
             )
         )  # fmt: skip
     return results
+
+
+def _told_beside(endpoint: Endpoint, rows: Rows, fetched: Mapping[str, Rows]) -> dict[str, Any]:
+    """What complete records say of themselves: the day they stand for, and what is missing among them."""
+    with _reading(endpoint.name):
+        return {
+            "stands_for_on": endpoint.stands_for(rows) if endpoint.stands_for else None,
+            "awaited": endpoint.awaits(rows, fetched) if endpoint.awaits else {},
+        }
 
 
 def _named(connection: Connection, error: str) -> str:

@@ -3,7 +3,8 @@
 Belongs here: which files there are and in what order, what of them is new, and turning cells into records. Does not:
 where it is remembered what was taken (`warehouse/`), or how cells are read (`tabular`, `spreadsheet`).
 
-A file is known by the hash of its content, whatever its name. One that is still being written waits for the next look.
+A report is known by the hash of its content and the instant it is of, whatever its name: the same content of a later
+day is another reading, though it changes nothing. One that is still being written waits for the next look.
 One that cannot be read is a failed attempt, told once; it is tried again at every look, for what changes may be the
 declaration. One that is older than the report taken last would undo it, and is left.
 """
@@ -40,12 +41,16 @@ _UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".filepart")
 class Seen:
     """What the warehouse knows of the reports that came before."""
 
-    taken: frozenset[str] = frozenset()
-    """The hashes of those whose records were loaded or are held."""
+    taken: frozenset[tuple[str, datetime | None]] = frozenset()
+    """The hash, and the instant they are of, of those whose records were loaded or are held."""
     newest_at: datetime | None = None
     """When the newest of them is of."""
     refused: frozenset[tuple[str, str]] = frozenset()
     """The hash and the reason of those that could not be read."""
+
+    def is_older(self, as_of_at: datetime | None) -> bool:
+        """Whether a report is of an earlier instant than the one taken last, which it would undo."""
+        return self.newest_at is not None and as_of_at is not None and as_of_at < self.newest_at
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,10 @@ def look(
             if content is None:
                 continue
             sha256 = hashlib.sha256(content).hexdigest()
-            if sha256 in taken:
+            if (sha256, report.as_of_at) in taken:
                 continue
-            if known.newest_at and report.as_of_at and report.as_of_at < known.newest_at:
-                progress(f"{connection.id} {name}: left, for a newer report was taken already")
+            if known.is_older(report.as_of_at):
+                progress(_left(connection.id, report, known))
                 continue
             rows = _rows(report, content, folder, at)
         except Unreadable as problem:
@@ -98,8 +103,13 @@ def look(
             if (sha256, one.error) not in known.refused or found:
                 found.append(one)
             continue
-        taken.add(sha256)
-        found.append(replace(scope, rows=rows, source_file=name, source_sha256=sha256, source_as_of_at=report.as_of_at))
+        taken.add((sha256, report.as_of_at))
+        # The time a file was last changed orders reports, but is no word of anybody's about the day they are of.
+        day = report.as_of_at.date() if folder.as_of and report.as_of_at else None
+        found.append(
+            replace(scope, rows=rows, source_file=name, source_sha256=sha256, source_as_of_at=report.as_of_at,
+                    stands_for_on=day)
+        )  # fmt: skip
         progress(f"{connection.id} {name}")
     if too_old := _too_old(found, folder, vendor, at):
         found.append(failed(too_old))
@@ -139,6 +149,13 @@ def _as_of(name: str, changed_at: datetime, folder: Folder) -> datetime | None:
         return datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC) if len(digits) == 8 else None
     except ValueError:
         return None
+
+
+def _left(connection_id: str, report: _Report, known: Seen) -> str:
+    return (
+        f"{connection_id} {report.path.name}: left, for it is of {report.as_of_at:%Y-%m-%d} and a report of "
+        f"{known.newest_at:%Y-%m-%d} was taken already; what it would correct belongs in a newer report."
+    )
 
 
 def content_of(path: Path) -> bytes | None:

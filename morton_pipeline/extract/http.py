@@ -146,9 +146,8 @@ class Http:
 
     def _named(self, failure: errors.ExtractError, where: str) -> errors.ExtractError:
         text = self.redact(str(failure))[:SAID]
-        variable = self._connection.secrets.get("refresh_token")
-        if variable and isinstance(failure, errors.CredentialsRefused):
-            text = f"{text.rstrip('.')}. Put a fresh refresh token into {variable}."
+        if isinstance(failure, errors.SignedOut):
+            text = f"{text.rstrip('.')}. {self._vendor.mend(self._connection)}"
         named = type(failure)(text if text.startswith(self._connection.id) else f"{where}: {text}")
         if isinstance(failure, errors.Transient) and isinstance(named, errors.Transient):
             named.retry_after = failure.retry_after

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,18 @@ def number(description: str, *, nullable: bool = True, **more: Any) -> Any:
     return pa.Field(
         description=description, nullable=nullable, str_matches=_NUMBER, metadata={"sql": "decimal(28, 9)"}, **more
     )
+
+
+def gigabytes(value: Json) -> Json:
+    """Bytes as gigabytes of 1024³ to one decimal; what is no number is left as it is, for validation to set aside.
+
+    Finer, each reading would be a change of the record.
+    """
+    try:
+        found = Decimal(value) / 2**30
+    except (InvalidOperation, TypeError):
+        return value
+    return format(found.quantize(Decimal("0.1"), ROUND_HALF_UP), "f")
 
 
 def settled_epoch(description: str, *, after: timedelta) -> Any:

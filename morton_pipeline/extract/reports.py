@@ -38,7 +38,7 @@ class Folder:
     date: str = ""
     """How days are written, as `strptime` has it; ISO days are read in any case."""
     as_of: re.Pattern[str] | None = None
-    """Finds the day of a report in its name; without it the time the file was last changed orders them."""
+    """Finds the day a report is of in its name; without it the time the file was last changed orders them."""
     quiet_seconds: float = 60
     """How long a file must have lain unchanged."""
 

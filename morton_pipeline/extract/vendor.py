@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from morton_pipeline.extract.auth import AuthFactory
+from morton_pipeline.extract.auth import AuthFactory, SignIn
 from morton_pipeline.extract.pages import Call, Flow, Page, Walk, dig, single_page
 from morton_pipeline.extract.records import Record
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import date, timedelta
 
     from morton_pipeline.book import Connection
     from morton_pipeline.extract.reports import Folder
@@ -78,6 +78,13 @@ class Endpoint:
     """Records computed from what was fetched before, without a request of their own."""
     enrich: Callable[[Rows, Fetched], Rows] | None = None
     """Adds to each record of a complete walk what another list of the scope knows about it; drops and adds none."""
+    awaits: Callable[[Rows, Fetched], Mapping[str, str]] | None = None
+    """Tells what a complete walk should have brought and did not: how its records' keys begin, and what it is called.
+
+    Its last records stand, and the scope is partial, for as long as there are any.
+    """
+    stands_for: "Callable[[Rows], date | None] | None" = None
+    """Tells the day its records stand for, where the vendor counts by the day; without it, the moment of reading."""
     configure: "Callable[[Endpoint, Connection], Endpoint] | None" = None
     """The endpoint as the settings of a connection make it."""
     cron: str | None = None
@@ -86,7 +93,14 @@ class Endpoint:
     """What its records are a number of: things in use, licences people hold, or what was bought; empty: not counted."""
     is_primary: bool = True
     """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
+    states: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The values that count of the columns `rules` look at, as globs. A value that is neither here nor a rule's is one
+    nobody has looked at yet: its record is not billed, and waits in the bucket *unknown_state* for a person."""
     rules: Sequence[Rule] = ()
+    quantity: str = ""
+    """The column that says how many units a record stands for; empty: each is one. Staging counts by the same."""
+    unit: str = ""
+    """The column that says what one of them is, where that differs from record to record."""
 
     def start(self, fetched: Fetched) -> Walk:
         """Begin the walk."""
@@ -156,7 +170,25 @@ class Vendor:
     """How old its records may grow, where that does not follow from how often it is looked at."""
     proposals: Sequence[Proposal] = ()
     """The services its records commonly stand for."""
+    sign_in: SignIn | None = None
+    """How a person lets us in by the browser; the secret `refresh_token` is then not needed."""
     owner: str = "team:data"
+
+    @property
+    def optional_secrets(self) -> Sequence[str]:
+        """The secrets a connection may do without."""
+        return ("refresh_token",) if self.sign_in else ()
+
+    @property
+    def replaceable_hosts(self) -> Mapping[str, str]:
+        """Every host beside the API's own and the tokens', each by the setting that may replace it."""
+        return {**self.hosts, **({"login_url": self.sign_in.login_url} if self.sign_in else {})}
+
+    def mend(self, connection: "Connection") -> str:
+        """Say how a connection whose sign-in has ended is mended."""
+        if self.sign_in:
+            return f"Run `morton connect {connection.id}` to sign in again."
+        return f"Put a fresh refresh token into {connection.secrets.get('refresh_token', 'its variable')}."
 
     def endpoint(self, name: str) -> Endpoint:
         """Return the endpoint of that name."""

@@ -16,6 +16,7 @@ from morton_pipeline.book import Limits
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import audit, invoices, tables
 from morton_pipeline.ledger.canonical import canonical, digest, digits, instant_text, plain, rounded
+from morton_pipeline.ledger.lines import line_digest
 from morton_pipeline.ledger.store import Ledger
 
 MartRow = Mapping[str, Any]
@@ -30,10 +31,8 @@ _NEEDS_UNTIL = {
     "exclude": "after that day the records count again",
     "snooze": "on that day the row comes back",
 }
-_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch")
+_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage")
 _INSTEAD = {
-    "over_billed": "make a credit note in the accounting system for now, or amend the contract",
-    "no_usage": "make a credit note in the accounting system for now, or amend the contract",
     "unmapped_company": "map the company in company_mappings.csv (a client, or an internal one)",
     "unmapped_sku": "map the SKU in service_mappings.csv",
     "not_audited": "not checked is not clean: map what the contract counts, or connect the tool that does",
@@ -99,7 +98,7 @@ def decide(
     outcome = Outcome()
     with audit.write(ledger, actor=wish.actor, at=at) as writer:
         for discrepancy_id, row in unique.items():
-            history = [dict(d) for d in _history(writer.con, discrepancy_id)]
+            history = history_in(writer.con, discrepancy_id)
             try:
                 _refuse_overtaken(history, seen.get(discrepancy_id, 0))
                 _refuse_changed(row, (expected_seals or {}).get(discrepancy_id))
@@ -125,7 +124,12 @@ def versions(ledger: Ledger, discrepancy_ids: Collection[str]) -> dict[str, int]
 def history(ledger: Ledger, discrepancy_id: str) -> list[dict[str, Any]]:
     """Return every decision about a discrepancy, oldest first."""
     with ledger.read() as con:
-        return [dict(d) for d in _history(con, discrepancy_id)]
+        return history_in(con, discrepancy_id)
+
+
+def history_in(con: sa.Connection, discrepancy_id: str) -> list[dict[str, Any]]:
+    """Return the same inside a transaction."""
+    return [dict(d) for d in _history(con, discrepancy_id)]
 
 
 def written_off(ledger: Ledger) -> dict[tuple[str, str], Decimal]:
@@ -237,7 +241,7 @@ def _decision(
         records = _excluded(row, wish.record_ids, evidence)
     version = (before["version"] if before else 0) + 1
     amount, currency = row.get("variance_amount"), row.get("currency")
-    return {
+    decision = {
         "decision_id": digest([row["discrepancy_id"], version, action, row["seal"]])[:16],
         "discrepancy_id": str(row["discrepancy_id"]),
         "version": version,
@@ -258,6 +262,9 @@ def _decision(
         "records": canonical(records),
         "row": canonical(row),
     }
+    if action in ("approve", FIRST_APPROVAL):
+        decision["row"] = canonical({**row, "line_sha256": line_digest(decision)})
+    return decision
 
 
 def _refuse_unsettled(con: sa.Connection, discrepancy_id: str, action: str) -> None:
@@ -298,8 +305,6 @@ def _refuse_unapprovable(row: MartRow, wish: _Wish) -> None:
         raise _Refused("it belongs to no client or no service yet: map it first.")
     if amount is None or not row.get("currency"):
         raise _Refused("it has no amount: give the service a list price or the contract a price first.")
-    if amount < 0:
-        raise _Refused(f"{plain(amount)} {row['currency']} is in the client's favour: {_INSTEAD['over_billed']}.")
     if rounded(amount, row["currency"]) == 0:
         raise _Refused(f"{plain(amount)} {row['currency']} is nothing to bill; write it off to close it.")
     if rounded(amount, row["currency"]) != amount:
@@ -317,7 +322,7 @@ def _refuse_unapprovable(row: MartRow, wish: _Wish) -> None:
 
 def _four_eyes(row: MartRow, wish: _Wish, before: dict[str, Any] | None) -> str:
     limit = wish.limits.four_eyes_above
-    if limit is None or row["variance_amount"] <= limit:
+    if limit is None or abs(row["variance_amount"]) <= limit:
         return "approve"
     if before is None or before["action"] != FIRST_APPROVAL or before["seal"] != row["seal"]:
         return FIRST_APPROVAL

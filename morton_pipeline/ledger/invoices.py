@@ -28,6 +28,7 @@ MISMATCH = "mismatch"
 GONE = "gone"
 VOIDED = "voided"
 CLOSED_PERIOD = "closed_period"
+LINKED = "linked"
 
 
 class Overtaken(MortonError):

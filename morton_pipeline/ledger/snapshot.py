@@ -51,12 +51,14 @@ COLUMNS = {
     "invoices": (
         "invoice_id",
         "reference",
+        "destination",
         "client_id",
         "period_month",
         "currency",
         "total_amount",
         "state",
         "reason",
+        "is_linked",
         "accounting_id",
         "updated_at",
     ),
@@ -95,7 +97,7 @@ def snapshot(ledger: Ledger) -> "dict[str, pd.DataFrame]":
             {**d, "is_latest": d["decision_id"] in in_force} for d in decided if d["action"] != decisions.FIRST_APPROVAL
         ],
         "exclusions": _exclusions(decided),
-        "invoices": [invoices.status_row(invoice) for invoice in invoiced],
+        "invoices": [_invoice(invoice) for invoice in invoiced],
         "invoice_lines": [_line(invoice, line) for invoice in invoiced for line in invoice.lines],
     }
     return {
@@ -124,6 +126,11 @@ def _exclusions(decided: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if d["action"] == "exclude" and d["decision_id"] not in undone
         for number, record in enumerate(json.loads(d["records"]), start=1)
     ]
+
+
+def _invoice(invoice: invoices.Invoice) -> dict[str, Any]:
+    is_linked = invoice.cause == invoices.LINKED
+    return {**invoices.status_row(invoice), "destination": invoice.destination, "is_linked": is_linked}
 
 
 def _line(invoice: invoices.Invoice, line: invoices.Line) -> dict[str, Any]:

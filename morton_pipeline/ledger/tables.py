@@ -177,7 +177,7 @@ tokens = sa.Table(
     sa.Column("token", sa.Text, nullable=False),
     sa.Column("saved_at", Instant, nullable=False),
 )
-"""The newest token of each connection's chain, encrypted. `seed_digest`: of the secret the chain began with."""
+"""What each connection's sign-in is worth at present, encrypted. `seed_digest`: of the secret the chain began with."""
 
 CHAINED = {t.name: t for t in (decisions, invoices, invoice_lines, invoice_events)}
 """The tables whose every row stands in the audit chain."""

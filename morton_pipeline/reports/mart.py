@@ -1,5 +1,6 @@
 """Rows of the published mart, as plain dictionaries. Reads the copy everybody reads; holds no lock, changes nothing."""
 
+import csv
 import difflib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ Row = dict[str, Any]
 STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed", "void")
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
          "invoice_mismatch", "below_cost")  # fmt: skip
-FINDINGS = ("waste", "risk", "below_cost")
+FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
 _ROWS = """
     with open_periods as (
@@ -47,7 +48,11 @@ _ROWS = """
         left join open_periods as o on o.client_id = d.client_id
         left join counted as c on c.client_id = d.client_id and c.service_id = d.service_id
         left join ages as a
-            on a.vendor = case when d.kind = 'invoice_mismatch' then 'quickbooks_online' else c.vendor end
+            on a.vendor = case
+                when d.kind = 'invoice_mismatch'
+                    then (select min(vendor) from marts.source_health where endpoint = 'invoice_lines')
+                else c.vendor
+            end
     ),
     d as (
         select
@@ -116,7 +121,7 @@ def discrepancies(
     with connect_published(book, source) as con:
         for value, column in ((client, "client"), (service, "service")):
             if value:
-                _refuse_unknown(con, column, value)
+                _refuse_unknown(book, con, column, value)
         if period and period != "all":
             _refuse_unknown_period(con, month(period))
         return _rows(con, _ROWS + " where " + " and ".join(conditions) + order, [_naive(at), *values])
@@ -139,7 +144,7 @@ def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, 
     with connect_published(book) as con:
         if not client:
             return _rows(con, sql + order, values)
-        _refuse_unknown(con, "client", client, "marts.margins")
+        _refuse_unknown(book, con, "client", client)
         named = " and (lower(client_id) = lower(?) or lower(client_name) = lower(?))"
         return _rows(con, sql + named + order, [*values, client, client])
 
@@ -191,6 +196,13 @@ def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
     return found
 
 
+def seals(book: Book, ids: Sequence[str]) -> dict[str, str]:
+    """Return the seals several discrepancies have now; one that is gone has none."""
+    sql = "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?))"
+    with connect_published(book) as con:
+        return {row["discrepancy_id"]: row["seal"] for row in _rows(con, sql, [list(ids)])}
+
+
 def not_fresh(book: Book, at: datetime) -> list[Row]:
     """Return the sources that are not fresh at an instant."""
     sql = (
@@ -208,21 +220,24 @@ def _rows(con: Any, sql: str, values: Sequence[Any]) -> list[Row]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _refuse_unknown(con: Any, column: str, value: str, table: str = "marts.discrepancies") -> None:
-    sql = (
-        f"select distinct {column}_id, {column}_name from {table} "
-        f"where {column}_id is not null or {column}_name is not null"
+def _refuse_unknown(book: Book, con: Any, column: str, value: str) -> None:
+    """Refuse a name that no row has and no seed knows: whoever is there and has no rows is no mistake."""
+    named = f"select {column}_id, {column}_name from marts"
+    sql = f"{named}.discrepancies union {named}.margins"
+    names = {str(name) for pair in con.execute(sql).fetchall() for name in pair if name}
+    seed = book.seeds / f"{column}s.csv"
+    if seed.is_file():
+        with seed.open(encoding="utf-8-sig", newline="") as file:
+            names |= {
+                row[word] for row in csv.DictReader(file) for word in (f"{column}_id", f"{column}_name") if row[word]
+            }
+    if value.lower() in {name.lower() for name in names}:
+        return
+    close = difflib.get_close_matches(value, sorted(names), n=3)
+    hint = f" Did you mean {', '.join(close)}?" if close else ""
+    raise BadInput(
+        f"No {column} is called {value!r}.{hint} {column}s.csv in {book.seeds} names them all, by id and name."
     )
-    known = con.execute(sql).fetchall()
-    names = {str(name) for pair in known for name in pair if name}
-    if value.lower() not in {name.lower() for name in names}:
-        close = difflib.get_close_matches(value, sorted(names), n=3, cutoff=0.4)
-        hint = (
-            f"Near: {', '.join(close)}."
-            if close
-            else f"There are rows for {', '.join(sorted(str(p[0]) for p in known if p[0])[:20])}."
-        )
-        raise BadInput(f"No discrepancy is about a {column} {value!r}. {hint}")
 
 
 def _refuse_unknown_period(con: Any, period: date) -> None:

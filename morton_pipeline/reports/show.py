@@ -12,12 +12,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from morton_pipeline.cells import safe
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger.canonical import digits
 
 Row = Mapping[str, Any]
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def plain(row: Row) -> dict[str, Any]:
@@ -35,6 +34,8 @@ def _plain(name: str, value: Any, currency: str) -> Any:
         )
     if isinstance(value, date):
         return value.isoformat()
+    if isinstance(value, Mapping):
+        return plain(value)
     if isinstance(value, list | tuple):
         return [_plain(name, item, currency) for item in value]
     return value
@@ -45,7 +46,7 @@ def number(name: str, value: Decimal, currency: str) -> str:
     trimmed = value.normalize()
     exponent = trimmed.as_tuple().exponent
     places = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    if name.endswith(("_amount", "_price", "_cost")):
+    if name.rpartition("_")[2] in ("amount", "price", "cost"):
         places = max(places, digits(currency))
     return f"{value:.{places}f}"
 
@@ -67,7 +68,7 @@ def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def _cell(original: Any, value: Any) -> Any:
-    return f"'{value}" if isinstance(original, str) and original.startswith(_FORMULA) else value
+    return safe(value) if isinstance(original, str) else value
 
 
 def write_workbook(rows: Sequence[Row], columns: Sequence[str], path: Path, title: str) -> None:

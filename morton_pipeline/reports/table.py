@@ -18,6 +18,7 @@ _HEADINGS = {
     "variance_quantity": "variance",
     "variance_amount": "amount",
     "purchased_quantity": "bought",
+    "distributor_invoiced_quantity": "charged us",
     "assigned_quantity": "assigned",
     "waste_quantity": "unused",
     "waste_amount": "unused cost",

@@ -56,7 +56,7 @@ def run(root: Path, *, days: int, say: Say) -> Book:
             _set_clock(base_url, at)
             os.environ["MORTON_NOW"] = f"{at:%Y-%m-%dT%H:%M:%SZ}"
             _send_reports(world, root, at)
-            loaded = refresh(book, [c for c in book.connections if _is_due(c, at)], at=at, owner="demo")
+            loaded = refresh(book, [c for c in book.read_connections if _is_due(c, at)], at=at, owner="demo")
             for held in [x for x in loaded if x.status == "suspect"]:
                 accept(book, held.extraction_id, "the demo's operator", at)
                 whose = held.tenant_name or held.tenant_id

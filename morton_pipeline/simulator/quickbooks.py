@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.applications import Starlette
 from starlette.convertors import Convertor, register_url_convertor
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from morton_pipeline.simulator.commit_faults import CutOff, FaultPlan
@@ -75,6 +75,7 @@ class Company:
     _access: dict[str, float] = field(default_factory=dict)
     _refresh: set[str] = field(default_factory=set)
     _family: dict[str, str] = field(default_factory=dict)
+    _codes: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._refresh.add(self.refresh_token)
@@ -238,6 +239,20 @@ class Company:
             "x_refresh_token_expires_in": 8726400,
         }
 
+    def consent(self) -> str:
+        """Let the app be connected anew: return the code it trades for tokens, once."""
+        code = f"XAB{secrets.token_hex(18)}"
+        self._codes.add(code)
+        return code
+
+    def redeem(self, code: str) -> Json:
+        """Trade a code for tokens; those of an earlier consent are no good any more."""
+        self._codes.remove(code)
+        self._refresh.add(code)
+        answer = self.exchange(code)
+        self._refresh.discard(code)
+        return answer
+
     def admits(self, header: str) -> bool:
         """Whether a request carries a token that is still good."""
         return self._access.get(header.removeprefix("Bearer "), 0) > time.monotonic()
@@ -245,6 +260,10 @@ class Company:
     def forget_tokens(self) -> None:
         """Let every access token end now."""
         self._access.clear()
+
+    def forget_keys(self) -> None:
+        """Forget every request id: a request sent again under its own is carried out again."""
+        self._replays.clear()
 
     def revoke(self) -> None:
         """Disconnect the app: no token is good any more."""
@@ -443,12 +462,23 @@ def create_app(company: Company, clock: Clock) -> Starlette:
         if request.headers.get("authorization") != f"Basic {expected}":
             return reply({"error": "invalid_client"}, 401)
         form = {k: v[0] for k, v in parse_qs((await request.body()).decode()).items()}
-        if form.get("grant_type") != "refresh_token":
+        if form.get("grant_type") not in ("refresh_token", "authorization_code"):
             return reply({"error": "unsupported_grant_type"}, 400)
         try:
+            if form["grant_type"] == "authorization_code":
+                return reply(company.redeem(form.get("code", "")))
             return reply(company.exchange(form.get("refresh_token", "")))
         except KeyError:
             return reply({"error": "invalid_grant", "error_description": "Incorrect or invalid refresh token"}, 400)
+
+    async def authorise(request: Request) -> Response:
+        """The page where somebody consents: whoever comes does, and only a browser of this machine is sent back."""
+        asked = request.query_params
+        redirect = asked.get("redirect_uri", "")
+        if asked.get("client_id") != company.client_id or urlsplit(redirect).hostname != "localhost":
+            return reply({"error": "invalid_request"}, 400)
+        told = {"code": company.consent(), "state": asked.get("state", ""), "realmId": company.realm_id}
+        return RedirectResponse(f"{redirect}?{urlencode(told)}", 302)
 
     async def admit(request: Request) -> None:
         company.request_count += 1
@@ -531,6 +561,7 @@ def create_app(company: Company, clock: Clock) -> Starlette:
     company_path = "/v3/company/{realm}"
     return Starlette(
         routes=[
+            Route("/connect/oauth2", authorise, methods=["GET"]),
             Route("/oauth2/v1/tokens/bearer", token, methods=["POST"]),
             Route(f"{company_path}/query", query, methods=["GET"]),
             Route(f"{company_path}/{{entity:document}}/{{invoice_id}}", read, methods=["GET"]),

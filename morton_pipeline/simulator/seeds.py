@@ -138,6 +138,7 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
                 "vendor": "quickbooks_online",
                 "base_url": f"{base_url}/quickbooks",
                 "auth_url": f"{base_url}/quickbooks",
+                "login_url": f"{base_url}/quickbooks",
                 "schedule": "30 4 * * *",
                 "realm_id": REALM_ID,
                 **patience,

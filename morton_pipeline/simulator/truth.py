@@ -81,7 +81,7 @@ def daily(first: datetime, last: datetime, at: time) -> list[datetime]:
 
 def expected(world: World, *, as_of: datetime, extractions: Sequence[datetime]) -> list[Discrepancy]:
     """Return every discrepancy of the open period, given when the vendors were read, also those within tolerance."""
-    history = _History(world, [at for at in sorted(extractions) if at <= as_of], as_of)
+    history = History(world, [at for at in sorted(extractions) if at <= as_of], as_of)
     rows = [
         *_variances(history),
         *_not_audited(history),
@@ -93,7 +93,7 @@ def expected(world: World, *, as_of: datetime, extractions: Sequence[datetime]) 
     return sorted(rows, key=lambda r: (r.kind, r.client_id, r.company_id, r.service_id))
 
 
-class _History:
+class History:
     """What was known at the end of every day, client by client."""
 
     def __init__(self, world: World, extractions: list[datetime], as_of: datetime) -> None:
@@ -258,11 +258,12 @@ def _billable(observed: Decimal, contract: Contract | None) -> Decimal:
     return Decimal(contract.quantity)
 
 
-def _money(quantity: Decimal | int, price: Decimal) -> Decimal:
+def money(quantity: Decimal | int, price: Decimal) -> Decimal:
+    """Return what so many come to, to the cent."""
     return (quantity * price).quantize(Decimal("0.01"), ROUND_HALF_UP)
 
 
-def _variances(history: _History) -> Iterator[Discrepancy]:
+def _variances(history: History) -> Iterator[Discrepancy]:
     agreements = history.agreements
     for client in agreements.clients:
         if client.status == "internal":
@@ -297,7 +298,7 @@ def _variances(history: _History) -> Iterator[Discrepancy]:
                 contracted_quantity=contracted,
                 invoiced_quantity=None,
                 variance_quantity=variance,
-                variance_amount=_money(variance, price),
+                variance_amount=money(variance, price),
                 currency=client.currency,
                 began_on=history.began_on(client.id, service.id),
                 is_within_tolerance=contract is not None and abs(variance) <= contract.tolerance_quantity,
@@ -319,12 +320,12 @@ def _price_without_contract(agreements: Agreements, client_id: str, service_id: 
     return agreements.service(service_id).list_price
 
 
-def _can_be_counted(history: _History, client_id: str, service_id: str, day: date) -> bool:
+def _can_be_counted(history: History, client_id: str, service_id: str, day: date) -> bool:
     vendor = history.counter(client_id, service_id, day)
     return any(history.vendor_of[m.connection_id] == vendor for m in history.mapped(client_id, day))
 
 
-def _not_audited(history: _History) -> Iterator[Discrepancy]:
+def _not_audited(history: History) -> Iterator[Discrepancy]:
     agreements = history.agreements
     for client in agreements.clients:
         today = history.today(client.time_zone)
@@ -347,7 +348,7 @@ def _not_audited(history: _History) -> Iterator[Discrepancy]:
                 )
 
 
-def _unmapped_companies(history: _History) -> Iterator[Discrepancy]:
+def _unmapped_companies(history: History) -> Iterator[Discrepancy]:
     agreements, today = history.agreements, history.today("UTC")
     mapped = {(m.connection_id, m.company_id) for m in agreements.companies if _holds(m, today)}
     for (connection_id, company_id), records in history.known(today, "UTC").items():
@@ -378,7 +379,7 @@ def _unmapped_companies(history: _History) -> Iterator[Discrepancy]:
         )
 
 
-def _unmapped_skus(history: _History) -> Iterator[Discrepancy]:
+def _unmapped_skus(history: History) -> Iterator[Discrepancy]:
     for client in history.agreements.clients:
         if client.status == "internal":
             continue
@@ -406,7 +407,7 @@ def _unmapped_skus(history: _History) -> Iterator[Discrepancy]:
             )
 
 
-def _without_service(history: _History, client_id: str, day: date) -> dict[tuple[str, str], Decimal]:
+def _without_service(history: History, client_id: str, day: date) -> dict[tuple[str, str], Decimal]:
     known = history.known(day, history.agreements.client(client_id).time_zone)
     found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for mapping in history.mapped(client_id, day):
@@ -416,7 +417,7 @@ def _without_service(history: _History, client_id: str, day: date) -> dict[tuple
     return found
 
 
-def _invoice_mismatches(history: _History) -> Iterator[Discrepancy]:
+def _invoice_mismatches(history: History) -> Iterator[Discrepancy]:
     agreements = history.agreements
     for wrong in agreements.misbillings:
         client = agreements.client(wrong.client_id)
@@ -435,13 +436,13 @@ def _invoice_mismatches(history: _History) -> Iterator[Discrepancy]:
             contract.quantity,
             wrong.quantity,
             missing,
-            _money(missing, contract.unit_price),
+            money(missing, contract.unit_price),
             client.currency,
             None,
         )
 
 
-def _below_cost(history: _History) -> Iterator[Discrepancy]:
+def _below_cost(history: History) -> Iterator[Discrepancy]:
     """Services that cost more than they are sold for: at the distributor's price, else at the price list's."""
     agreements = history.agreements
     for contract in agreements.contracts:
@@ -449,9 +450,9 @@ def _below_cost(history: _History) -> Iterator[Discrepancy]:
         today = history.today(client.time_zone)
         if not contract.holds_on(today) or client.status == "internal" or client.currency != "USD":
             continue
-        bought = _bought(history, client.id, service.id, today)
-        quantity = sum((item.quantity for item in bought), Decimal(0))
-        paid = sum((item.quantity * item.facts["partner_cost"] for item in bought), Decimal(0))
+        items = bought(history, client.id, service.id, today)
+        quantity = sum((item.quantity for item in items), Decimal(0))
+        paid = sum((item.quantity * item.facts["partner_cost"] for item in items), Decimal(0))
         cost = paid / quantity if quantity else service.unit_cost
         observed = history.observed(client.id, today).get(service.id, Decimal(0))
         quantity = quantity or observed
@@ -466,13 +467,13 @@ def _below_cost(history: _History) -> Iterator[Discrepancy]:
                 contract.quantity,
                 None,
                 quantity,
-                _money(quantity, cost - contract.unit_price),
+                money(quantity, cost - contract.unit_price),
                 "USD",
                 None,
             )
 
 
-def _bought(history: _History, client_id: str, service_id: str, day: date) -> list[Item]:
+def bought(history: History, client_id: str, service_id: str, day: date) -> list[Item]:
     """Return the subscriptions a client holds at the distributor that are sold as a service."""
     tool = history.world.tools["pax8"]
     companies = {m.company_id for m in history.mapped(client_id, day) if m.connection_id == tool.connection_id}

@@ -20,6 +20,7 @@ from morton_pipeline.extract.records import Number, Record, Text, column, key, n
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 
 OWN_CLIENT = "/api/2/clients/{client_id}"
+PRODUCTION, TRIAL = "production", "trial"
 BATCH = 100
 """The most tenants one request for usages may name."""
 
@@ -54,6 +55,11 @@ class Usage(Record):
     tenant_name: Text = column("The tenant's name.")
     tenant_kind: Text = column("partner, folder, customer or unit.", nullable=False)
     tenant_pricing_mode: Text = column("production or trial.")
+    tenant_state: Text = column(
+        "Ours: trial where Acronis says so or names no day on which production began, else production; a pricing mode "
+        "nobody knows yet as Acronis says it.",
+        nullable=False,
+    )
     tenant_enabled: Text = column("Whether the tenant may use its services.")
 
 
@@ -128,8 +134,18 @@ def _usage(tenant: str, usage: dict[str, Json]) -> dict[str, Json]:
 def with_tenant(rows: Rows, fetched: Fetched) -> Rows:
     """Say of each usage what its tenant is: only a customer in production is somebody to bill."""
     tenants = {tenant["id"]: tenant for tenant in fetched["tenants"]}
+    return [{**row, **_of_tenant(tenants[row["tenant_uuid"]])} for row in rows]
+
+
+def _of_tenant(tenant: dict[str, Json]) -> dict[str, Json]:
     known = ("name", "kind", "pricing_mode", "enabled")
-    return [{**row, **{f"tenant_{name}": tenants[row["tenant_uuid"]].get(name) for name in known}} for row in rows]
+    return {f"tenant_{name}": tenant.get(name) for name in known} | {"tenant_state": _state(tenant)}
+
+
+def _state(tenant: dict[str, Json]) -> str:
+    """Two fields tell a trial, and either may be missing: the mode, and the day on which production began."""
+    mode = str(tenant.get("pricing_mode") or PRODUCTION).lower()
+    return TRIAL if mode == PRODUCTION and not tenant.get("production_start_date") else mode
 
 
 def machines(_: Fetched) -> Walk:
@@ -189,6 +205,8 @@ VENDOR = Vendor(
             records=usage_rows,
             enrich=with_tenant,
             counts="deployed",
+            quantity="value",
+            unit="measurement_unit",
             rules=(
                 Rule("type", "feature", "feature", "A feature is a switch, and no quantity."),
                 Rule(
@@ -197,13 +215,19 @@ VENDOR = Vendor(
                     "advanced_pack",
                     "An advanced pack is an addition to workloads that are counted already.",
                 ),
-                Rule("tenant_pricing_mode", "trial", "trial_tenant", "The tenant is on trial; Acronis bills nothing."),
+                Rule("tenant_state", TRIAL, "trial_tenant", "The tenant is on trial; Acronis bills nothing."),
                 Rule("offering_item__status", "0", "disabled_item", "The offering item is switched off."),
                 Rule("tenant_kind", "partner", "partner_tenant", "A partner's usage is the sum of its customers'."),
                 Rule("tenant_kind", "folder", "folder_tenant", "A folder's usage is the sum of its customers'."),
                 Rule("tenant_kind", "unit", "unit_tenant", "A unit's usage is a part of its customer's."),
                 Rule("tenant_kind", "personal", "personal_tenant", "One user's usage is a part of the customer's."),
             ),
+            states={
+                "type": ("count", "infra"),
+                "tenant_state": (PRODUCTION,),
+                "offering_item__status": ("1",),
+                "tenant_kind": ("customer",),
+            },
         ),
         Endpoint(
             "resources",

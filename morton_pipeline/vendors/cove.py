@@ -11,11 +11,23 @@ An answer declares the number of all accounts; where it does not, the list ends 
 
 from collections.abc import Mapping
 from datetime import timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import Decimal
 
 from morton_pipeline.extract.errors import Incomplete
+from morton_pipeline.extract.joins import Row, with_parents
 from morton_pipeline.extract.pages import Call, Page, Walk
-from morton_pipeline.extract.records import Boolean, Integer, Number, Record, Text, column, key, number, settled_epoch
+from morton_pipeline.extract.records import (
+    Boolean,
+    Integer,
+    Number,
+    Record,
+    Text,
+    column,
+    gigabytes,
+    key,
+    number,
+    settled_epoch,
+)
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 from morton_pipeline.extract.visa import OWN_NAME, Visa, body_of
 
@@ -41,6 +53,8 @@ COLUMNS: Mapping[str, str] = {
 """The columns asked for, by Cove's code, and what they mean. A column without a value is left out of an answer."""
 
 MACHINE, TENANT = "1", "2"
+OWN = "own"
+"""The state of our own partner, of which Cove says none."""
 OS_TYPES: Mapping[str, str] = {"0": "undefined", "1": "workstation", "2": "server"}
 
 
@@ -50,7 +64,7 @@ class Partner(Record):
     id: Text = key("Cove's own id of the partner.")
     name: Text = column("The partner's name.", nullable=False)
     level: Text = column("EndCustomer, Site, Reseller and others.")
-    state: Text = column("InProduction, InTrial and others.")
+    state: Text = column("InProduction, InTrial and others; Cove says none of ourselves.")
     parent_id: Text = column("The partner above it.")
     external_code: Text = column("A code of ours for it, where somebody entered one.")
     is_own: Boolean = column("Whether it is the partner we sign in as.", nullable=False)
@@ -62,8 +76,8 @@ class Account(Record):
     account_id: Text = key("Cove's own id of the account.")
     partner_id: Text = column("The partner it belongs to.", nullable=False)
     partner_name: Text = column("That partner's name.")
-    partner_level: Text = column("That partner's level; empty where the list of partners does not name it.")
-    partner_state: Text = column("That partner's state; empty where the list of partners does not name it.")
+    partner_level: Text = column("That partner's level.")
+    partner_state: Text = column("That partner's state; own for ourselves. Who is not listed has none.", nullable=False)
     device_name: Text = column("The account's name in Cove.")
     computer_name: Text = column("The machine's name; empty for a Microsoft 365 tenant.")
     account_type: Text = column("1 for a machine, 2 for a Microsoft 365 tenant.", nullable=False)
@@ -89,7 +103,7 @@ class Storage(Record):
     account_id: Text = key("Cove's own id of the account.")
     partner_id: Text = column("The partner it belongs to.", nullable=False)
     partner_name: Text = column("That partner's name.")
-    partner_state: Text = column("That partner's state; empty where the list of partners does not name it.")
+    partner_state: Text = column("That partner's state; own for ourselves. Who is not listed has none.", nullable=False)
     device_name: Text = column("The account's name in Cove.")
     computer_name: Text = column("The machine's name; empty for a Microsoft 365 tenant.")
     account_class: Text = column("Ours: server, workstation, documents, m365 or undefined.", nullable=False)
@@ -195,23 +209,16 @@ def price_class(named: Mapping[str, Json]) -> Json:
 
 def with_partner(rows: Rows, fetched: Fetched) -> Rows:
     """Say of each account whose it is: only the list of partners knows who is on trial."""
-    partners = {str(partner["Id"]): partner for partner in fetched["partners"]}
-    owners = {str(row["partner_id"]) for row in rows}
-    if len(owners & set(partners)) * 2 < len(owners):
-        raise Incomplete(
-            f"The accounts belong to {len(owners)} partners, and the list of partners names "
-            f"{len(owners & set(partners))} of them: it is not whole, so trials cannot be told from what is paid for."
-        )
-    return [{**row, **_of_partner(partners.get(str(row["partner_id"])))} for row in rows]
+    return with_parents(rows, fetched["partners"], id="Id", named="partner_id", facts=_of_partner)
 
 
-def _of_partner(partner: dict[str, Json] | None) -> dict[str, Json]:
+def _of_partner(_: Row, partner: Row | None) -> Row:
     if partner is None:
-        return {}
+        return {"partner_state": None}
     return {
         "partner_name": partner["Name"],
         "partner_level": partner.get("Level"),
-        "partner_state": partner.get("State"),
+        "partner_state": OWN if partner["IsOwn"] else partner["State"],
     }
 
 
@@ -223,15 +230,7 @@ def used_storage(fetched: Fetched) -> Rows:
     ]
 
 
-def gigabytes(value: Json) -> Json:
-    """Bytes as gigabytes to one decimal; what is no number is left as it is, for validation to set aside."""
-    try:
-        found = Decimal(value) / 2**30
-    except (InvalidOperation, TypeError):
-        return value
-    return format(found.quantize(Decimal("0.1"), ROUND_HALF_UP), "f")
-
-
+STATES: Mapping[str, tuple[str, ...]] = {"partner_state": ("InProduction", OWN)}
 NOT_BILLED = (
     Rule("partner_name", "001*recycle bin*", "recycle_bin", "Cove keeps deleted accounts there for a while."),
     Rule("partner_state", "InTrial", "trial_partner", "The customer is on trial in Cove."),
@@ -262,6 +261,7 @@ VENDOR = Vendor(
             records=account_records,
             enrich=with_partner,
             counts="deployed",
+            quantity="unit_count",
             rules=(
                 Rule(
                     "account_class",
@@ -271,6 +271,7 @@ VENDOR = Vendor(
                 ),
                 *NOT_BILLED,
             ),
+            states=STATES,
         ),
         Endpoint(
             "storage",
@@ -281,6 +282,7 @@ VENDOR = Vendor(
             counts="deployed",
             is_primary=False,
             rules=NOT_BILLED,
+            states=STATES,
         ),
     ),
     proposals=(

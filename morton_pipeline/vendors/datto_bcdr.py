@@ -23,6 +23,8 @@ from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Ro
 PER_PAGE = 100
 USUALLY_FREE = frozenset({"sharedmailbox", "site", "teamsite", "team", "shareddrive"})
 """Seat types Datto usually does not charge for; asked only where a seat does not say whether it is billable."""
+NOT_OURS = (403, 404)
+"""How the machines of a child reseller's appliance may be refused: they are its own, and count for nothing here."""
 CHARGED, FREE = frozenset({"1", "true", "yes"}), frozenset({"", "0", "false", "no"})
 """How `billable` is written: 1 was seen, and its opposite may be an empty text."""
 
@@ -50,6 +52,10 @@ class Asset(Record):
     name: Text = column("The machine's name.")
     type: Text = column("agent for a machine, share for a share; may be absent for a machine.")
     os: Text = column("The operating system's name.")
+    asset_class: Text = column(
+        "Ours: share; server or workstation as the system's name says outright; agent for a machine where it does not.",
+        nullable=False,
+    )
     fqdn: Text = column("The machine's name in DNS.")
     protected_machine__serial: Text = column("The machine's own serial number.")
     protected_machine__mac: Text = column("The machine's network address.")
@@ -77,7 +83,7 @@ class SaasSeat(Record):
     billable: Text = column("1 where Datto charges for the seat; 0 or an empty text where it does not.")
     billing: Text = column(
         "Ours: billable, not_billable, free_seat_type where Datto says neither and the type is usually free, else "
-        "not_said; or unknown."
+        "not_said; where Datto writes it as nobody knows yet, Datto's own word."
     )
     saas_customer_name: Text = column("The SaaS customer's name.")
     organization_id: Text = column("The organisation the customer is assigned to; the appliances' own id.")
@@ -85,12 +91,19 @@ class SaasSeat(Record):
     product_type: Text = column("Office365 or GoogleApps.")
 
 
-def listed(body: Json) -> Rows:
+def listed(page: Page) -> Rows:
     """Return the list of an answer, be it bare or in an envelope that says which page it is."""
-    found = body if isinstance(body, list) else body["items"]
+    if _is_refused(page):
+        return []
+    found = page.body if isinstance(page.body, list) else page.body["items"]
     if not isinstance(found, list):
         raise TypeError(f"items is {type(found).__name__} and no list")
     return found
+
+
+def _is_refused(page: Page) -> bool:
+    """Whether it is one of the refusals the call accepts: a code and a message in place of the list."""
+    return bool(page.call.accepts) and isinstance(page.body, dict) and "items" not in page.body and "code" in page.body
 
 
 def numbered(call: Call) -> Generator[Call, Page, Rows]:
@@ -101,9 +114,9 @@ def numbered(call: Call) -> Generator[Call, Page, Rows]:
     number, found, counts = 1, Rows(), list[tuple[int, int]]()
     while True:
         page = yield call.with_params(_page=number, _perPage=PER_PAGE)
-        rows = listed(page.body)
+        rows = listed(page)
         found.extend(rows)
-        if isinstance(page.body, list):
+        if isinstance(page.body, list) or _is_refused(page):
             return found
         pagination = page.body["pagination"]
         if pagination.get("count") is not None:
@@ -134,20 +147,20 @@ def appliance_rows(page: Page) -> Rows:
     own = page.call.note
     if own is None:
         return []
-    return [{**device, "childReseller": device["serialNumber"] not in own} for device in listed(page.body)]
+    return [{**device, "childReseller": device["serialNumber"] not in own} for device in listed(page)]
 
 
 def assets_of_appliances(fetched: Fetched) -> Walk:
     """Read what each appliance backs up; fewer machines than it counts itself means that the list was cut.
 
-    That is asked of the appliances somebody is billed for: what a child reseller's key may read of its own is its own.
+    That is asked of the appliances somebody is billed for. A child reseller's may even be refused, and ours never.
     """
     for device in fetched["devices"]:
-        serial = device["serialNumber"]
-        rows = yield from numbered(Call(f"/v1/bcdr/device/{quote(serial, safe='')}/asset", note=device))
+        serial, is_ours = device["serialNumber"], not device["childReseller"]
+        call = Call(f"/v1/bcdr/device/{quote(serial, safe='')}/asset", note=device)
+        rows = yield from numbered(call if is_ours else replace(call, accepts=NOT_OURS))
         machines = sum(not _is_share(row) for row in rows)
-        is_ours = not device.get("hidden") and not device["childReseller"]
-        if is_ours and machines < int(device.get("agentCount") or 0):
+        if is_ours and not device.get("hidden") and machines < int(device.get("agentCount") or 0):
             raise Incomplete(
                 f"Appliance {serial} counts {device['agentCount']} machines and lists {machines}: "
                 "the list is not whole, so none of it is kept."
@@ -164,7 +177,20 @@ def asset_rows(page: Page) -> Rows:
     device = page.call.note
     known = ("serialNumber", "name", "organizationId", "organizationName", "clientCompanyName", "hidden")
     facts = {name: device.get(name) for name in (*known, "childReseller")}
-    return [{**asset, "id": _asset_id(facts["serialNumber"], asset), "device": facts} for asset in listed(page.body)]
+    return [
+        {**asset, "id": _asset_id(facts["serialNumber"], asset), "assetClass": _class(asset), "device": facts}
+        for asset in listed(page)
+    ]
+
+
+def _class(asset: dict[str, Json]) -> str:
+    """Tell servers from workstations where the system's name says it outright: a Linux is not told apart by it."""
+    system = str(asset.get("os") or "").lower()
+    if _is_share(asset):
+        return "share"
+    if "server" in system:
+        return "server"
+    return "workstation" if "windows" in system or system.startswith("mac") else "agent"
 
 
 def _asset_id(serial: str, asset: dict[str, Json]) -> str | None:
@@ -196,7 +222,7 @@ def seat_rows(page: Page) -> Rows:
     facts = {name: customer.get(name) for name in known}
     return [
         {**seat, **facts, "id": seat.get("remoteId") or seat.get("mainId"), "billing": _billing(seat)}
-        for seat in listed(page.body)
+        for seat in listed(page)
     ]
 
 
@@ -205,7 +231,7 @@ def _billing(seat: dict[str, Json]) -> str:
     if said is None:
         return "free_seat_type" if str(seat.get("seatType")).lower() in USUALLY_FREE else "not_said"
     word = str(said).strip().lower()
-    return "billable" if word in CHARGED else "not_billable" if word in FREE else "unknown"
+    return "billable" if word in CHARGED else "not_billable" if word in FREE else word
 
 
 VENDOR = Vendor(
@@ -245,6 +271,7 @@ VENDOR = Vendor(
                     "The appliance belongs to a reseller below ours, who bills for it.",
                 ),
             ),
+            states={"is_archived": ("false",), "type": ("agent*",), "device__hidden": ("false",)},
         ),
         Endpoint(
             "saas_seats",
@@ -264,11 +291,12 @@ VENDOR = Vendor(
                     "Seats of this type are usually free, and Datto does not say whether this one is billable.",
                 ),
             ),
+            states={"seat_state": ("active", "paused"), "billing": ("billable", "not_said")},
         ),
     ),
     proposals=(
-        Proposal("assets", "os", "*server*", "BDR-SRV", "Protected server", "device"),
-        Proposal("assets", "os", "windows 1*", "BDR-WKS", "Protected workstation", "device"),
+        Proposal("assets", "asset_class", "server", "BDR-SRV", "Protected server", "device"),
+        Proposal("assets", "asset_class", "workstation", "BDR-WKS", "Protected workstation", "device"),
         Proposal("saas_seats", "seat_type", "User", "SAAS-SEAT", "Microsoft 365 backup seat", "licence"),
     ),
 )

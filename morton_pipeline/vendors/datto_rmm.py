@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urljoin, urlsplit
 
 from morton_pipeline.extract.auth import password_grant
 from morton_pipeline.extract.errors import Incomplete
+from morton_pipeline.extract.joins import Row, with_parents
 from morton_pipeline.extract.pages import Call, Walk
 from morton_pipeline.extract.records import Boolean, Integer, Number, Record, Text, column, key, settled_epoch
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor, per_minute
@@ -41,12 +42,16 @@ class Device(Record):
     uid: Text = key("Datto's own id of the device.")
     site_uid: Text = column("The site the device belongs to.", nullable=False)
     hostname: Text = column("The machine's name.")
-    device_type__category: Text = column("Free text such as Server, Desktop, Laptop or Network Device.")
+    device_type__category: Text = column(
+        "Free text such as Server, Desktop, Laptop or Network Device; without one, the deviceClass, or unknown.",
+        nullable=False,
+    )
     device_type__type: Text = column("A finer word for the same, often the model.")
     datto_class: Text = column("Datto's deviceClass: device, printer, esxihost, rmmnetworkdevice or unknown.")
     operating_system: Text = column("The operating system's name.")
     standing: Text = column(
-        "Ours: deleted, on_demand, managed, or site_not_listed where the list of sites does not name its site."
+        "Ours: deleted, on_demand or managed. A device whose site is not listed has none: it could be an OnDemand one.",
+        nullable=False,
     )
     suspended: Boolean = column("Whether the device is suspended; it stays licensed until it is deleted.")
     last_seen: Number = settled_epoch("When the device last reported, in epoch seconds.", after=timedelta(days=14))
@@ -67,37 +72,32 @@ def pages(call: Call) -> Walk:
 
 def with_standing(rows: Rows, fetched: Fetched) -> Rows:
     """Say of each device whether it is managed at all: only its site knows whether that is an OnDemand one."""
-    sites = {site["uid"]: site for site in fetched["sites"]}
-    # What was deleted may name a site that went with it.
-    named = {row["siteUid"] for row in rows if not row["deleted"]}
-    if len(named & set(sites)) * 2 < len(named):
-        raise Incomplete(
-            f"The devices stand in {len(named)} sites, and the list of sites names {len(named & set(sites))} of them: "
-            "it is not whole, so OnDemand devices cannot be told from managed ones."
-        )
-    return [
-        {
-            **row,
-            "deviceType": _kind(row["deviceType"]),
-            "dattoClass": row["deviceClass"],
-            "standing": _standing(row, sites.get(row["siteUid"])),
-            "lastSeen": epoch_seconds(row.get("lastSeen")),
-        }
-        for row in rows
-    ]
+    return with_parents(rows, fetched["sites"], id="uid", named="siteUid", facts=_facts)
 
 
-def _kind(device_type: Json) -> Json:
+def _facts(device: Row, site: Row | None) -> Row:
+    return {
+        "deviceType": _kind(device),
+        "dattoClass": device["deviceClass"],
+        "standing": _standing(device, site),
+        "lastSeen": epoch_seconds(device.get("lastSeen")),
+    }
+
+
+def _kind(device: Row) -> Row:
     """A device may have no type; a type without a category is a change of shape."""
-    return {"category": device_type["category"], "type": device_type.get("type")} if device_type else {}
+    device_type = device["deviceType"] or {"category": None}
+    category = device_type["category"] or device["deviceClass"] or "unknown"
+    return {"category": category, "type": device_type.get("type")}
 
 
-def _standing(device: dict[str, Json], site: dict[str, Json] | None) -> str:
+def _standing(device: Row, site: Row | None) -> str | None:
+    # What was deleted may name a site that went with it.
     name = (site or {}).get("name") or device.get("siteName") or ""
     if device["deleted"] or name.strip().lower() == DELETED_DEVICES:
         return "deleted"
     if site is None:
-        return "site_not_listed"
+        return None
     return "on_demand" if site["onDemand"] else "managed"
 
 
@@ -165,6 +165,7 @@ VENDOR = Vendor(
                     "Network gear is watched, not managed as an endpoint.",
                 ),
             ),
+            states={"datto_class": ("device", "unknown")},
         ),
     ),
     proposals=(

@@ -41,7 +41,7 @@ VENDOR = Vendor(
     cron="35 * * * *",
     max_age=timedelta(days=MAX_AGE_DAYS),
     endpoints=(Endpoint("records", Usage, "What the reports of a tool declared in connections.yaml count.",
-                        counts="deployed"),),
+                        counts="deployed", quantity="quantity", unit="unit"),),
 )  # fmt: skip
 
 

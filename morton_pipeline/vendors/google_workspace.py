@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from morton_pipeline.book import Connection
-from morton_pipeline.extract.errors import Incomplete, PermissionMissing, UnexpectedAnswer
+from morton_pipeline.extract.errors import PermissionMissing, UnexpectedAnswer
+from morton_pipeline.extract.joins import Row, with_parents
 from morton_pipeline.extract.pages import Call, Page, Walk, by_token, dig
 from morton_pipeline.extract.records import Boolean, Record, Text, column, key
 from morton_pipeline.extract.service_account import service_account
-from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor, per_minute
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Proposal, Rows, Rule, Vendor, per_minute
 
 SCOPES = (
     "https://www.googleapis.com/auth/apps.licensing",
@@ -111,22 +112,19 @@ def licences(page: Page) -> Rows:
 
 
 def with_users(rows: Rows, fetched: Fetched) -> Rows:
-    """Say whose licence it is. A person hired between the two lists is named by address until the next reading."""
-    users = {str(user["primaryEmail"]).lower(): user for user in fetched["users"]}
-    held = {str(row["userId"]).lower() for row in rows}
-    if len(held & set(users)) * 2 < len(held):
-        raise Incomplete(
-            f"{len(held)} users hold licences, and the directory lists {len(held & set(users))} of them: "
-            "it is not whole, so the licences cannot be given to people."
-        )
-    return [_with_user(row, users.get(str(row["userId"]).lower())) for row in rows]
+    """Say whose licence it is. A person hired between the two lists is named by address until the next reading.
+
+    The directory names people and decides nothing, so whoever is not in it counts as well.
+    """
+    return with_parents(rows, fetched["users"], id="primaryEmail", named="userId", facts=_facts)
 
 
-def _with_user(row: dict[str, Json], user: dict[str, Json] | None) -> dict[str, Json]:
-    named = {**row, "skuName": row.get("skuName") or row["skuId"]}
-    if user is None:
-        return {**named, "user": {"id": row["userId"]}}
-    return {**named, "user": {word: user.get(word) for word in ("id", "name", "suspended", "archived", "orgUnitPath")}}
+def _facts(licence: Row, user: Row | None) -> Row:
+    words = ("id", "name", "suspended", "archived", "orgUnitPath")
+    return {
+        "skuName": licence.get("skuName") or licence["skuId"],
+        "user": {word: user.get(word) for word in words} if user else {"id": licence["userId"]},
+    }
 
 
 def with_products(endpoint: Endpoint, connection: Connection) -> Endpoint:

@@ -258,6 +258,7 @@ VENDOR = Vendor(
                 Rule("capability_status", "LockedOut", "suspended_sku", "The locked-out licence cannot be used."),
                 Rule("capability_status", "Deleted", "suspended_sku", "The deleted licence cannot be used."),
             ),
+            states={"user_purpose": ("user", "linked", "others"), "capability_status": ("Enabled", "Warning")},
         ),
     ),
     proposals=tuple(

@@ -91,6 +91,7 @@ VENDOR = Vendor(
                 Rule("approval_status", "STAGED", "staged", "The device is prepared but not in use yet."),
                 Rule("approval_status", "DECOMMISSIONED", "decommissioned", "The device has been retired in NinjaOne."),
             ),
+            states={"approval_status": ("APPROVED",)},
         ),
     ),
     proposals=(

@@ -24,6 +24,8 @@ DATE = r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
 """How every date begins that Pax8 writes, whatever follows: nothing, a time in UTC, or a time with an offset."""
 MONTHS_READ, MONTHS_SURE = 13, 12
 """How many months of invoices have their lines read, and for how many a line that is gone is believed to be gone."""
+RUNNING = ("Active", "Activated", "PendingCancel")
+"""The states in which a subscription runs; PendingCancel does until its end."""
 NOT_RUNNING = (
     ("Cancelled", "cancelled", "The subscription has been cancelled."),
     ("Converted", "converted", "The trial became a subscription of its own, which is the one that counts."),
@@ -33,7 +35,7 @@ NOT_RUNNING = (
     ("WaitingForDetails", "waiting_for_details", "It is sold, and Pax8 waits for details before it provides it."),
     ("Trial", "trial", "A trial ends or is converted; until then nobody is billed for it."),
 )
-"""The states in which a subscription is nobody's to bill; PendingCancel runs until its end, and counts."""
+"""The states in which a subscription is nobody's to bill."""
 BY_USAGE = ("azure plan", "microsoft azure")
 """How products begin or are called that are billed by usage; nothing else in a subscription tells them apart."""
 
@@ -191,7 +193,7 @@ def completed(rows: Rows, fetched: Fetched) -> Rows:
 
 def _completed(row: dict[str, Json], product: dict[str, Json], company: dict[str, Json]) -> dict[str, Json]:
     name = row.get("productName") or product.get("name") or row.get("productId")
-    is_running = str(row["status"]).lower() not in {status.lower() for status, *_ in NOT_RUNNING}
+    is_running = str(row["status"]).lower() in {status.lower() for status in RUNNING}
     is_add_on = is_running and bool(row.get("parentSubscriptionId"))
     is_by_usage = is_running and not is_add_on and _is_by_usage(str(name))
     return {
@@ -271,11 +273,13 @@ VENDOR = Vendor(
             needs=("companies", "products"),
             enrich=completed,
             counts="purchased",
+            quantity="quantity",
             rules=(
                 *(Rule("status", status, name, reason) for status, name, reason in NOT_RUNNING),
                 Rule("add_on_name", "*", "add_on", "An add-on of another subscription is no seat of its own."),
                 Rule("usage_name", "*", "usage_based", "It is billed by usage; its quantity says nothing."),
             ),
+            states={"status": RUNNING},
         ),
         Endpoint("invoices", Invoice, "Every invoice Pax8 sent.", path="/v1/invoices", records="content", pages=pages),
         Endpoint(

@@ -47,10 +47,11 @@ VENDOR = Vendor(
     is_declared=True,
     cron="25 * * * *",
     endpoints=(
-        Endpoint("records", Usage, "What a tool declared in connections.yaml counts.", counts="deployed"),
+        Endpoint("records", Usage, "What a tool declared in connections.yaml counts.", counts="deployed",
+                 quantity="quantity", unit="unit"),
         Endpoint("companies", Company, "The client companies of a tool declared in connections.yaml."),
     ),
-)
+)  # fmt: skip
 
 
 def declare(connection: Connection) -> Vendor:

@@ -9,10 +9,10 @@ always set. Every page declares the number of all records. Ids are strings of di
 from datetime import timedelta
 
 from morton_pipeline.extract.auth import header_key
-from morton_pipeline.extract.errors import Incomplete
+from morton_pipeline.extract.joins import Row, with_parents
 from morton_pipeline.extract.pages import by_token
 from morton_pipeline.extract.records import Boolean, Integer, Record, Text, column, key, settled_instant
-from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rate, Rows, Rule, Vendor
+from morton_pipeline.extract.vendor import Endpoint, Fetched, Proposal, Rate, Rows, Rule, Vendor
 
 LARGEST_PAGE = 1000
 BOTH = "True,False"
@@ -39,43 +39,43 @@ class Agent(Record):
     id: Text = key("SentinelOne's own id of the agent, a string of digits.")
     site_id: Text = column("The site the agent reports to.", nullable=False)
     computer_name: Text = column("The machine's name.")
-    machine_type: Text = column("desktop, laptop, server, unknown and further kinds SentinelOne may add.")
+    machine_type: Text = column(
+        "desktop, laptop, server, unknown and further kinds SentinelOne may add.", nullable=False
+    )
     os_type: Text = column("windows, macos, linux or windows_legacy.")
     serial_number: Text = column("The machine's serial number.")
     mac_addresses: Text = column("The machine's network addresses, as JSON.")
-    standing: Text = column("Ours: decommissioned, uninstalled or installed.")
+    standing: Text = column(
+        "Ours: decommissioned, uninstalled or installed; none where its site is not listed, which may be a trial.",
+        nullable=False,
+    )
     console_migration_status: Text = column("N/A, Pending, Failed, or Migrated once it reports to another console.")
-    site_type: Text = column("The site's type; empty where the list of sites does not name it.")
-    site_state: Text = column("The site's state; empty where the list of sites does not name it.")
+    site_type: Text = column("The site's type; empty where the agent is gone and its site with it.")
+    site_state: Text = column("The site's state; empty where the agent is gone and its site with it.")
     last_active_date: Text = settled_instant("When the agent last reported.", after=timedelta(days=14))
 
 
 def with_site(rows: Rows, fetched: Fetched) -> Rows:
     """Say of each agent what its site is, and whether it is installed at all."""
-    sites = {site["id"]: site for site in fetched["sites"]}
-    # What is gone may name a site that went with it.
-    named = {row["siteId"] for row in rows if not row["isDecommissioned"] and not row["isUninstalled"]}
-    if len(named & set(sites)) * 2 < len(named):
-        raise Incomplete(
-            f"The agents report to {len(named)} sites, and the list of sites names {len(named & set(sites))} of them: "
-            "it is not whole, so trials cannot be told from what is paid for."
-        )
-    return [{**row, **_ours(row), **_of_site(sites.get(row["siteId"]))} for row in rows]
+    return with_parents(rows, fetched["sites"], id="id", named="siteId", facts=_facts)
 
 
-def _ours(agent: dict[str, Json]) -> dict[str, Json]:
-    is_gone = "decommissioned" if agent["isDecommissioned"] else "uninstalled" if agent["isUninstalled"] else ""
+def _facts(agent: Row, site: Row | None) -> Row:
     found = {interface["physical"] for interface in agent.get("networkInterfaces") or () if interface.get("physical")}
     return {
         "machineType": agent["machineType"] or "unknown",
-        "standing": is_gone or "installed",
+        "standing": _standing(agent, site),
         # Sorted, for the order in which a machine names its interfaces is no change of the machine.
         "macAddresses": sorted(found) or None,
+        **({"siteType": site["siteType"], "siteState": site["state"]} if site else {}),
     }
 
 
-def _of_site(site: dict[str, Json] | None) -> dict[str, Json]:
-    return {"siteType": site["siteType"], "siteState": site["state"]} if site else {}
+def _standing(agent: Row, site: Row | None) -> str | None:
+    # What is gone may name a site that went with it.
+    if agent["isDecommissioned"] or agent["isUninstalled"]:
+        return "decommissioned" if agent["isDecommissioned"] else "uninstalled"
+    return "installed" if site else None
 
 
 VENDOR = Vendor(
@@ -118,6 +118,11 @@ VENDOR = Vendor(
                 Rule("site_state", "expired", "expired_site", "The site's licence has expired."),
                 Rule("site_state", "deleted", "deleted_site", "The site was deleted in SentinelOne."),
             ),
+            states={
+                "console_migration_status": ("N/A", "Pending", "Failed"),
+                "site_type": ("Paid",),
+                "site_state": ("active",),
+            },
         ),
     ),
     proposals=(Proposal("agents", "machine_type", "*", "EDR-S1", "SentinelOne agent", "agent"),),

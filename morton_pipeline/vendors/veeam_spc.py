@@ -4,20 +4,20 @@ Credentials: a read-only REST API key. The server is the provider's own, on port
 its own making: `ca_file` names it. The server's limits are its administrator's to set; it answers 429 beyond them.
 
 The console counts by company, location and day: one day is read, the newest that is over, and days are never added.
+A company that is active and missing on that day keeps its last counters, and the reading is partial.
 Many counters count the same machines or the same bytes in another way; those are excluded by name unless a mapping
 names them, and so is what grows over a billing period, of which a day says nothing. Every list declares its length.
 """
 
 from collections.abc import Generator, Sequence
 from datetime import date, timedelta
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from fnmatch import fnmatch
 
 from morton_pipeline.clock import now
 from morton_pipeline.extract.auth import header_key
 from morton_pipeline.extract.errors import Incomplete, RequestRefused
 from morton_pipeline.extract.pages import Call, Page, Walk, dig
-from morton_pipeline.extract.records import Number, Record, Text, column, key, number, snake
+from morton_pipeline.extract.records import Number, Record, Text, column, gigabytes, key, number, snake
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 
 COMPANIES = "/api/v3/organizations/companies"
@@ -99,30 +99,31 @@ def company_records(page: Page) -> Rows:
 
 
 def newest_day(fetched: Fetched) -> Walk:
-    """Read the newest day that is over and has been gathered, together with the day before, which is not kept.
-
-    A company that was counted the day before and not on this one has not been gathered yet: nothing is concluded.
-    """
-    active = {row["instanceUid"]: row["name"] for row in fetched["companies"] if row["status"] == "Active"}
+    """Read the newest day that is over and has been gathered, from a range around it, whichever of its ends count."""
     today = now().date()
     for back in range(1, LOOK_BACK + 1):
         day = today - timedelta(days=back)
         around = {"fromDate": str(day - timedelta(days=1)), "toDate": str(day + timedelta(days=1))}
         read = yield from every_page(Call(USAGE, around, note=str(day)))
-        counted = _companies_on(read, day)
-        if counted:
-            if absent := sorted((_companies_on(read, day - timedelta(days=1)) - counted) & set(active)):
-                raise Incomplete(
-                    f"The usage of {day} lacks {len(absent)} companies that were counted the day before, "
-                    f"{active[absent[0]]} among them: the console has not gathered them yet."
-                )
+        if any(_day(row) == str(day) for page in read for row in page.body["data"]):
             return
-    if active:
+    if _active(fetched):
         raise Incomplete(f"The console has gathered no usage since {today - timedelta(days=LOOK_BACK)}.")
 
 
-def _companies_on(read: Sequence[Page], day: date) -> set[str]:
-    return {row["companyUid"] for page in read for row in page.body["data"] if _day(row) == str(day)}
+def _active(fetched: Fetched) -> dict[str, str]:
+    return {row["instanceUid"]: row["name"] for row in fetched["companies"] if row["status"] == "Active"}
+
+
+def not_gathered(rows: Rows, fetched: Fetched) -> dict[str, str]:
+    """Name the active companies the day says nothing of, not even zero: the console has not gathered them."""
+    counted = {row["companyUid"] for row in rows}
+    return {f"{company}|": name for company, name in _active(fetched).items() if company not in counted}
+
+
+def day_of(rows: Rows) -> date | None:
+    """The one day all counters are of."""
+    return date.fromisoformat(rows[0]["countedOn"]) if rows else None
 
 
 def _day(row: dict[str, Json]) -> str:
@@ -150,6 +151,7 @@ def _record(row: dict[str, Json], counter: dict[str, Json]) -> dict[str, Json]:
     return {
         "companyUid": row["companyUid"],
         "locationUid": row["locationUid"],
+        "countedOn": _day(row),
         "counter": name,
         "counterName": snake(name).replace("_", " ").capitalize(),
         "quantity": gigabytes(value) if is_bytes else value,
@@ -165,15 +167,6 @@ def unit_of(counter: str) -> str:
 
 def _fits(counter: str, globs: Sequence[str]) -> bool:
     return any(fnmatch(counter.lower(), glob.lower()) for glob in globs)
-
-
-def gigabytes(value: Json) -> Json:
-    """Bytes as gigabytes to one decimal; what is no number is left as it is, for validation to set aside."""
-    try:
-        found = Decimal(value) / 2**30
-    except (InvalidOperation, TypeError):
-        return value
-    return format(found.quantize(Decimal("0.1"), ROUND_HALF_UP), "f")
 
 
 def with_company(rows: Rows, fetched: Fetched) -> Rows:
@@ -224,7 +217,11 @@ VENDOR = Vendor(
             walk=newest_day,
             records=usage_records,
             enrich=with_company,
+            awaits=not_gathered,
+            stands_for=day_of,
             counts="deployed",
+            quantity="quantity",
+            unit="unit",
             rules=(*RULES, Rule("usage_state", "unused", "unused", "The counter stands at zero.")),
         ),
     ),

@@ -21,6 +21,8 @@ class Arrived:
     connection_id: str
     tenant_id: str
     validated: Validated
+    awaited: tuple[str, ...] = ()
+    """How the keys of those records begin that should have come and did not."""
 
 
 @dataclass
@@ -32,6 +34,8 @@ class Difference:
     counts: dict[str, int] = field(default_factory=lambda: {"added": 0, "changed": 0, "removed": 0})
     twice: str = ""
     """A key that more than one record has."""
+    awaited: list[str] = field(default_factory=list)
+    """Those beginnings under which there are current records."""
 
 
 def compare(
@@ -40,6 +44,7 @@ def compare(
     """Compare scopes of one table; leaves the changed records in the temporary table `changes`.
 
     A record that was set aside keeps its current version; where one has no readable key, nothing of its scope closes.
+    Records that are awaited keep theirs too.
     """
     found = [Difference() for _ in arrived]
     _stage(con, declared, arrived)
@@ -73,6 +78,10 @@ def compare(
             anti join arrived using (position, record_key)
             anti join spared using (position, record_key)
             where position not in (select position from scopes_arrived where keeps_all)
+                and not exists (
+                    select 1 from awaited
+                    where awaited.position = present.position and starts_with(present.record_key, awaited.beginning)
+                )
         ),
         both_kinds as (
             select * from upserts union all by name select * from removals
@@ -105,6 +114,9 @@ def _stage(con: duckdb.DuckDBPyConnection, declared: Sequence[Field], arrived: S
     spared = [(n, key) for n, keys in enumerate(aside) for key in sorted(keys)]
     con.register("spared", _typed(("position", pa.int32(), [n for n, _ in spared]),
                                   ("record_key", pa.string(), [key for _, key in spared])))  # fmt: skip
+    awaited = [(n, beginning) for n, one in enumerate(arrived) for beginning in one.awaited]
+    con.register("awaited", _typed(("position", pa.int32(), [n for n, _ in awaited]),
+                                   ("beginning", pa.string(), [beginning for _, beginning in awaited])))  # fmt: skip
 
 
 def _typed(*columns: tuple[str, pa.DataType, Iterable[object]]) -> pa.Table:
@@ -146,6 +158,12 @@ def _count(con: duckdb.DuckDBPyConnection, found: Sequence[Difference]) -> None:
         "select position, record_key from arrived group by all having count(*) > 1) group by position"
     ).fetchall():
         found[position].twice = record_key
+    for position, beginning in con.execute(
+        "select distinct position, beginning from awaited join present using (position) "
+        "anti join arrived using (position, record_key) "
+        "where starts_with(record_key, beginning) order by all"
+    ).fetchall():
+        found[position].awaited.append(beginning)
 
 
 def take_changes(con: duckdb.DuckDBPyConnection, extraction_ids: Sequence[str]) -> pa.Table:
@@ -159,7 +177,7 @@ def take_changes(con: duckdb.DuckDBPyConnection, extraction_ids: Sequence[str]) 
 
 def forget(con: duckdb.DuckDBPyConnection) -> None:
     """Let go of the records staged by `compare`."""
-    for name in ("arrived", "scopes_arrived", "spared"):
+    for name in ("arrived", "scopes_arrived", "spared", "awaited"):
         con.unregister(name)
     for name in ("present", "changes"):
         con.execute(f"drop table {name}")

@@ -19,7 +19,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -129,6 +129,8 @@ def append(con: duckdb.DuckDBPyConnection, book: Book, lines: Sequence[Mapping[s
 def _iso(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"{value!r} has no place in the journal")
 
 
@@ -285,6 +287,8 @@ def _parse(path: Path, raw: bytes) -> Line:
         for name in ("clock_at", "attempted_at", "accepted_at", "source_as_of_at"):
             if line.get(name):
                 line[name] = datetime.fromisoformat(line[name])
+        if line.get("stands_for_on"):
+            line["stands_for_on"] = date.fromisoformat(line["stands_for_on"])
         if line["line"] not in apply.KINDS or not isinstance(line["number"], int):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -66,8 +66,9 @@ EXTRACTIONS = Table("raw", "extractions", "Every attempt to read a scope, also f
     ("journal_file", "varchar", "The journal's Parquet file with its changes; empty when nothing changed."),
     ("journal_sha256", "varchar", "The hash of that file."),
     ("source_file", "varchar", "The report it was read from; empty where an API was asked."),
-    ("source_sha256", "varchar", "The hash of that report: the same one again is no new reading."),
+    ("source_sha256", "varchar", "The hash of that report: the same one of the same day is no new reading."),
     ("source_as_of_at", "timestamp", "The instant that report is of (UTC)."),
+    ("stands_for_on", "date", "The day its records stand for; empty where they stand for when they were read."),
 ))  # fmt: skip
 
 QUARANTINE = Table("raw", "quarantine", "Cells for which a record was set aside.", _fields(
@@ -85,15 +86,22 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
+    ("is_invoicing", "boolean", "Whether this is the accounting system the book is invoiced from."),
+    ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
 ))  # fmt: skip
 
-VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed, by vendor. Rewritten before each build.", _fields(
+TOOLS = Table("raw", "tools", "What each tool is called in sentences. Rewritten before each build.", _fields(
+    ("tool", "varchar", "What contracts and mappings call it: a vendor, or a tool that connections.yaml declares."),
+    ("title", "varchar", "What sentences call it."),
+))  # fmt: skip
+
+VENDOR_RULES = Table("raw", "vendor_rules", "What is never billed; known states. Rewritten before each build.", _fields(
     ("vendor", "varchar", "The vendor whose page says so."),
     ("endpoint", "varchar", "The list it concerns."),
     ("field", "varchar", "The column it looks at."),
     ("pattern", "varchar", "A glob, without regard to case."),
-    ("rule_name", "varchar", "The name shown as the reason of the bucket."),
-    ("reason", "varchar", "The rule in one sentence."),
+    ("rule_name", "varchar", "The name shown as the reason of the bucket; empty for a state that counts."),
+    ("reason", "varchar", "The rule in one sentence; empty for a state that counts."),
 ))  # fmt: skip
 
 JOURNAL_POSITION = Table("raw", "journal_position", "How far the journal has been applied: one row.", _fields(
@@ -137,12 +145,14 @@ LEDGER = (
     Table("raw_ledger", "invoices", "Invoices and what became of them: a copy of the ledger.", _fields(
         ("invoice_id", "varchar", "Ours."),
         ("reference", "varchar", "What we wrote on it, and look it up by."),
+        ("destination", "varchar", "The connection it was meant for, or files."),
         ("client_id", "varchar", "The client billed."),
         ("period_month", "date", "The period billed."),
         ("currency", "varchar", "The currency of the total."),
         ("total_amount", "decimal(18, 4)", "The sum of its lines."),
         ("state", "varchar", "planned, sending, posted, refused, uncertain or parked."),
         ("reason", "varchar", "Why it is refused, uncertain or parked."),
+        ("is_linked", "boolean", "Whether a person named a document made by hand in its place."),
         ("accounting_id", "varchar", "The accounting system's own id."),
         ("updated_at", "timestamp", "When its state last changed (UTC)."),
     )),
@@ -203,7 +213,7 @@ def declared_fields(endpoint: Endpoint) -> tuple[Field, ...]:
 def all_tables() -> tuple[Table, ...]:
     """Return every raw table there must be."""
     of_vendors = (_record_table(v.name, e) for v in VENDORS.values() for e in v.endpoints)
-    return (EXTRACTIONS, QUARANTINE, SCOPES, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
+    return (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
 
 
 def arrow_type(sql_type: str) -> pa.DataType:

@@ -68,7 +68,8 @@ def _attempt(one: Extraction, outcome: Validated | str) -> Attempt:
     validated, error = (None, outcome) if isinstance(outcome, str) else (outcome, "")
     return Attempt(
         one.connection_id, one.vendor, one.endpoint, one.tenant_id, one.tenant_name, one.attempted_at, validated, error,
-        one.source_file or None, one.source_sha256 or None, one.source_as_of_at,
+        one.source_file or None, one.source_sha256 or None, one.source_as_of_at, one.stands_for_on,
+        one.awaited,
     )  # fmt: skip
 
 
@@ -175,7 +176,8 @@ def _load_list(
     endpoint = VENDORS[first.vendor].endpoint(first.endpoint)
     declared = declared_fields(endpoint)
     arrived = [
-        diff.Arrived(key, named[key].connection_id, named[key].tenant_id, validated) for key, validated in read.items()
+        diff.Arrived(key, named[key].connection_id, named[key].tenant_id, validated, tuple(named[key].awaited))
+        for key, validated in read.items()
     ]
     results = []
     for one, difference in zip(arrived, diff.compare(con, table, declared, arrived), strict=True):

@@ -23,11 +23,15 @@ def seen(
         ).fetchall()
     found = {}
     for connection_id in connection_ids:
-        mine = [row[1:] for row in rows if row[0] == connection_id]
-        days = [as_of_at for status, _, _, as_of_at in mine if status != "failed" and as_of_at]
+        mine = [
+            (status, sha256, reason, of_at and of_at.replace(tzinfo=UTC))
+            for whose, status, sha256, reason, of_at in rows
+            if whose == connection_id
+        ]
+        days = [of_at for status, _, _, of_at in mine if status != "failed" and of_at]
         found[connection_id] = Seen(
-            taken=frozenset(sha256 for status, sha256, _, _ in mine if status != "failed" and sha256),
-            newest_at=max(days).replace(tzinfo=UTC) if days else None,
+            taken=frozenset((sha256, of_at) for status, sha256, _, of_at in mine if status != "failed" and sha256),
+            newest_at=max(days, default=None),
             refused=frozenset((sha256 or "", reason) for status, sha256, reason, _ in mine if status == "failed"),
         )
     return found

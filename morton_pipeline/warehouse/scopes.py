@@ -24,7 +24,7 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
     """Return the rows of raw.scopes: what is connected now, then what was read once and is connected no more."""
     names = _names_seen(con)
     current = {}
-    for connection in book.connections:
+    for connection in book.read_connections:
         for tenant_id, tenant_name in _tenants(connection, names):
             for endpoint in vendor_of(connection).endpoints:
                 scope = (connection.id, connection.vendor, endpoint.name, tenant_id)
@@ -33,15 +33,18 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
     rows: list[tuple[Any, ...]] = []
     for scope, name in current.items():
         connection = connections[scope[0]]
-        age = allowed_age_minutes(scope, connection.schedule, at, vendor_of(connection))
-        declared_as = connection.vendor if VENDORS[connection.vendor].is_declared else None
-        rows.append((connection.id, connection.tool, scope[2], scope[3], name, age, True, declared_as))
+        vendor = vendor_of(connection)
+        age = allowed_age_minutes(scope, connection.schedule, at, vendor)
+        declared_as = connection.vendor if vendor.is_declared else None
+        is_invoicing = vendor.category == "accounting"
+        said = (declared_as, is_invoicing, vendor.category)
+        rows.append((connection.id, connection.tool, *scope[2:], name, age, True, *said))
     taken = {(connection_id, endpoint, tenant_id) for connection_id, _, endpoint, tenant_id in current}
     for scope, name in names.items():
         is_listing = scope[3] == "" and scope[1] in VENDORS and VENDORS[scope[1]].is_per_tenant
         # A connection that changed its vendor has one state, that of the new one.
         if (scope[0], *scope[2:]) not in taken and not is_listing:
-            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False, None))
+            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False, None, False, None))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""The raw tables in DuckDB: creating them, and rewriting those that are only copies (scopes, vendor rules, ledger).
+"""The raw tables in DuckDB: creating them, and rewriting those that are only copies (scopes, tools, rules, ledger).
 
 Belongs here: every statement that makes a raw table or fills one from plain rows. Does not: which tables there are
 (`layout`), applying extractions (`apply`), or any table dbt makes.
@@ -15,10 +15,12 @@ import pyarrow as pa
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import MortonError
+from morton_pipeline.extract.vendor import Endpoint
 from morton_pipeline.vendors import VENDORS, vendor_of
 from morton_pipeline.warehouse.layout import (
     LEDGER,
     SCOPES,
+    TOOLS,
     VENDOR_RULES,
     Table,
     all_tables,
@@ -78,7 +80,7 @@ def _missing(table: Table, present: Mapping[tuple[str, str, str | None], tuple[s
 def write_sources(
     con: duckdb.DuckDBPyConnection, book: Book, ledger_frames: Mapping[str, pd.DataFrame], at: datetime
 ) -> None:
-    """Rewrite what is only a copy: the scopes, the vendor rules and the ledger. All of it or nothing.
+    """Rewrite what is only a copy: scopes, tools, vendor rules and the ledger. All of it or nothing.
 
     A ledger table without a frame is left as it is: an answer that is missing is not an empty one. `at` is the
     instant of the build; schedules are looked at over the year it falls in.
@@ -88,16 +90,27 @@ def write_sources(
     if unknown:
         raise ValueError(f"layout.LEDGER does not declare {unknown}")
     named = [(v.name, v) for v in VENDORS.values()]
-    # Connections may share a tool they declare; a rule of one holds for all of it.
-    named += [(c.tool, vendor_of(c)) for c in book.connections if VENDORS[c.vendor].is_declared]
-    rules = dict.fromkeys(
-        (name, e.name, r.field, r.pattern, r.name, r.reason) for name, v in named for e in v.endpoints for r in e.rules
+    # Connections may share a tool they declare; a rule of one holds for all of it, and so does the last title given.
+    declared = sorted(
+        (c for c in book.connections if VENDORS[c.vendor].is_declared), key=lambda c: "title" in c.settings
     )
+    named += [(c.tool, vendor_of(c)) for c in declared]
+    rules = dict.fromkeys(
+        (name, e.name, *said) for name, v in named for e in v.endpoints for said in _rules_and_states(e)
+    )
+    titles = {name: v.title for name, v in named}
     with transaction(con):
         _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at)))
+        _rewrite(con, TOOLS, rows_of(TOOLS, titles.items()))
         _rewrite(con, VENDOR_RULES, rows_of(VENDOR_RULES, rules))
         for name, frame in ledger_frames.items():
             _rewrite(con, known[name], _of_frame(known[name], frame))
+
+
+def _rules_and_states(endpoint: Endpoint) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the column and pattern of each rule with its name and reason, of each state that counts with neither."""
+    yield from ((rule.field, rule.pattern, rule.name, rule.reason) for rule in endpoint.rules)
+    yield from ((column, state, "", "") for column, states in endpoint.states.items() for state in states)
 
 
 def _rewrite(con: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table) -> None:

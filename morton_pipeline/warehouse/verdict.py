@@ -1,20 +1,20 @@
-"""What is believed of an attempt: complete, partial (records set aside), suspect (held back) or failed, and why.
+"""What is believed of an attempt, and why: complete, partial (records set aside or missing), suspect (held) or failed.
 
 Belongs here: the verdict on one scope, from numbers alone. Does not: comparing records (`diff`), or storing (`load`).
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Any
 
 from morton_pipeline.book import Limits
 from morton_pipeline.extract.records import Validated
 from morton_pipeline.warehouse.diff import Difference
 
-SOURCE = ("source_file", "source_sha256", "source_as_of_at")
-"""What is known of the report an attempt was read from; attempts of old, and those at an API, have none."""
+SOURCE = ("source_file", "source_sha256", "source_as_of_at", "stands_for_on")
+"""The report an attempt was read from, and the day its records are of; old attempts, and most at an API, have none."""
 FEW_RECORDS = 10
 """A scope with fewer current records may double or halve without anybody having to look."""
 
@@ -35,6 +35,9 @@ class Attempt:
     source_file: str | None = None
     source_sha256: str | None = None
     source_as_of_at: datetime | None = None
+    stands_for_on: date | None = None
+    awaited: Mapping[str, str] = field(default_factory=dict)
+    """What should have come and did not: how its records' keys begin, and what it is called."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ class Loaded:
     source_file: str | None = None
     source_sha256: str | None = None
     source_as_of_at: datetime | None = None
+    stands_for_on: date | None = None
 
 
 def failed(extraction_id: str, attempt: Attempt, reason: str) -> Loaded:
@@ -75,7 +79,7 @@ def failed(extraction_id: str, attempt: Attempt, reason: str) -> Loaded:
 
 
 def _source(attempt: Attempt) -> dict[str, Any]:
-    """The report an attempt was read from."""
+    """What an attempt was read from, and the day it is of."""
     return {name: getattr(attempt, name) for name in SOURCE}
 
 
@@ -88,16 +92,17 @@ def judge(extraction_id: str, attempt: Attempt, validated: Validated, difference
     quarantined = validated.rejected_count
     doubt = _doubt(difference.present_count, received, limits)
     set_aside = _set_aside(received, quarantined, cells_of(validated))
+    missing = _missing([attempt.awaited[beginning] for beginning in difference.awaited])
     return Loaded(
         extraction_id, attempt.connection_id, attempt.vendor, attempt.endpoint, attempt.tenant_id, attempt.tenant_name,
         attempt.attempted_at,
-        status="suspect" if doubt else "partial" if quarantined else "complete",
+        status="suspect" if doubt else "partial" if quarantined or missing else "complete",
         record_count=received,
         quarantined_count=quarantined,
         added_count=difference.counts["added"],
         changed_count=difference.counts["changed"],
         removed_count=difference.counts["removed"],
-        reason=" ".join(part for part in (doubt, set_aside) if part),
+        reason=" ".join(part for part in (doubt, set_aside, missing) if part),
         **_source(attempt),
     )  # fmt: skip
 
@@ -130,6 +135,19 @@ def _doubt(before: int, received: int, limits: Limits) -> str:
     if received > before * limits.jump_factor:
         return f"{received:,} records where there were {before:,}: more than {limits.jump_factor:g} times as many."
     return ""
+
+
+def _missing(names: Sequence[str]) -> str:
+    """Say what should have come and did not, or nothing."""
+    if not names:
+        return ""
+    named = sorted(names)[:3] + ([f"{len(names) - 3:,} more"] if len(names) > 3 else [])
+    listed = " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)
+    said = ("is", "it was", "its") if len(names) == 1 else ("are", "they were", "their")
+    return (
+        f"{listed} {said[0]} missing, though {said[1]} counted before: {said[2]} last records stand. "
+        "Look there, and accept this reading if it is right."
+    )
 
 
 def _set_aside(received: int, quarantined: int, cells: Sequence[Mapping[Any, Any]]) -> str:

@@ -1,9 +1,11 @@
 """The two processes of the chaos test: the stand-in that fails as planned, and the one that posts and is killed.
 
-python chaos_processes.py serve SEED                 prints its port, then serves
-python chaos_processes.py kill BOOK SEED KILLS       forks posting children and kills them, prints what it did
+python chaos_processes.py serve SYSTEM SEED          prints its port, then serves
+python chaos_processes.py kill SYSTEM BOOK SEED KILLS
+                                                     forks posting children and kills them, prints what it did
 """
 
+import importlib
 import json
 import os
 import random
@@ -11,8 +13,10 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from typing import Any
 
 CLIENTS = 60
 ROWS = 3000
@@ -21,10 +25,38 @@ CALLS = 200_000
 """Function calls a child may live for: several invoices' worth."""
 SETTLED = ("posted", "refused", "parked")
 INACTIVE = "3"
-"""The one customer QuickBooks refuses."""
+"""The one customer the accounting system refuses."""
+CREDENTIALS = {"client_id": "app-id", "client_secret": "app-secret", "refresh_token": "refresh-0"}
+
+Made = tuple[str, Decimal, str]
+"""Our reference on a document, its net amount (negative on a credit note), and the customer's id."""
 
 
-def serve(seed: int) -> None:
+def _quickbooks(company: Any) -> list[Made]:
+    tables = ((company.invoices, 1), (company.credit_memos, -1))
+    return [(d["DocNumber"], sign * d["TotalAmt"], d["CustomerRef"]["value"]) for t, sign in tables for d in t.values()]
+
+
+SYSTEMS: dict[str, tuple[str, str, Callable[[Any], list[Made]]]] = {
+    "quickbooks_online": ("quickbooks", "open_quickbooks", _quickbooks),
+}
+"""The stand-in's module, the adapter's opener, and what the stand-in has, read without the adapter's help."""
+
+FAILPOINTS = [
+    f"{side} {what}"
+    for what in ("intend", "step planned", "step sending", "create", "step uncertain", "step posted", "release")
+    for side in ("before", "after")
+]
+
+
+def stand_in(system: str, plan: Any) -> Any:
+    """Return the company of a system's stand-in and its app."""
+    module = importlib.import_module(f"morton_pipeline.simulator.{SYSTEMS[system][0]}")
+    company = module.Company(plan=plan, **CREDENTIALS)
+    return company, module.create_app(company, lambda: datetime(2026, 11, 23, 9, tzinfo=UTC))
+
+
+def serve(system: str, seed: int) -> None:
     import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
@@ -32,89 +64,98 @@ def serve(seed: int) -> None:
     from starlette.routing import Mount, Route
 
     from morton_pipeline.simulator.commit_faults import FaultPlan
-    from morton_pipeline.simulator.quickbooks import Company, create_app
 
     plan = FaultPlan(
         seed=seed, unavailable=0.10, slow=0.25, drop_after_commit=0.10, hang_after_commit=0.05, error_after_commit=0.05,
         slow_seconds=0.15, hang_seconds=0.5,
     )  # fmt: skip
-    company = Company(client_id="app-id", client_secret="app-secret", refresh_token="refresh-0", plan=plan)
+    company, app_of_system = stand_in(system, plan)
     for number in range(CLIENTS):
         company.add_customer(str(number), f"Client {number}", active=str(number) != INACTIVE)
     company.add_item("7", "Seat")
+    chance = random.Random(seed)
 
     async def calm(_: Request) -> JSONResponse:
         company.plan = FaultPlan()
         return JSONResponse({})
 
-    async def state(_: Request) -> JSONResponse:
-        made = [
-            {
-                "number": i["DocNumber"],
-                "total": str(i["TotalAmt"]),
-                "customer": i["CustomerRef"]["value"],
-                "note": i["PrivateNote"],
-            }
-            for i in company.invoices.values()
-        ]
-        return JSONResponse(
-            {
-                "made": made,
-                "requests": company.request_count,
-                "posts": len(company.invoice_posts),
-                "faults": plan.counts,
-            }
-        )
+    async def disturb(_: Request) -> JSONResponse:
+        """Let tokens end, and with them, now and then, the memory of keys."""
+        company.forget_tokens()
+        if chance.random() < 0.5:
+            company.forget_keys()
+        return JSONResponse({})
 
-    quickbooks = create_app(company, lambda: datetime(2026, 11, 23, 9, tzinfo=UTC))
-    app = Starlette(routes=[Route("/calm", calm), Route("/state", state), Mount("/", quickbooks)])
+    async def state(_: Request) -> JSONResponse:
+        return JSONResponse({
+            "made": [(reference, str(amount), customer) for reference, amount, customer in SYSTEMS[system][2](company)],
+            "requests": company.request_count,
+            "posts": len(company.invoice_posts),
+            "faults": plan.counts,
+        })  # fmt: skip
+
+    routes = [Route("/calm", calm), Route("/disturb", disturb), Route("/state", state), Mount("/", app_of_system)]
     listener = socket.create_server(("127.0.0.1", 0))
     sys.stdout.write(f"{listener.getsockname()[1]}\n")
     sys.stdout.flush()
-    uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_keep_alive=1)).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="critical", timeout_keep_alive=1)).run(
+        sockets=[listener]
+    )
 
 
-def kill(book_dir: str, seed: int, kills: int) -> None:
-    """Approve a batch, fork, let the child post for a moment, kill -9; the next batch when a child got to the end."""
+def kill(system: str, book_dir: str, seed: int, kills: int) -> None:
+    """Approve a batch, fork one or two senders, kill -9; the next batch when all of them got to the end."""
     import httpx
 
     from morton_pipeline.accounting import plan, post
-    from morton_pipeline.accounting.quickbooks_online import open_quickbooks
     from morton_pipeline.book import open_book
+    from morton_pipeline.failpoints import VARIABLE
     from morton_pipeline.ledger import decide, open_ledger
 
+    opener = getattr(importlib.import_module(f"morton_pipeline.accounting.{system}"), SYSTEMS[system][1])
     book, mart = open_book(book_dir), rows(ROWS)
     current = {str(row["discrepancy_id"]): row for row in mart}
     chance, did = random.Random(seed), {"killed": 0, "ended": 0, "failed": 0}
     ledger, wire, is_done = open_ledger(book), httpx.HTTPTransport(), True
+    connection = book.connection("books")
     turn = 0
     while did["killed"] < kills and mart:
-        turn, steps = turn + 1, chance.randrange(CALLS)
+        turn += 1
         if is_done:
             batch, mart = mart[:BATCH], mart[BATCH:]
             decide(ledger, batch, action="approve", reason="r", actor="ann", at=datetime.now(UTC), limits=book.limits)
-            plan(book, ledger, current)  # what is compiled and imported here, a child need not
+            adapter = opener(connection, ledger)
+            plan(book, ledger, current, adapter=adapter)  # what is compiled and imported here, a child need not
+            adapter.close()
+        if turn % 15 == 0:
+            httpx.get(f"{connection.base_url}/disturb")
         ledger.engine.dispose()
-        child = os.fork()
-        if child == 0:
-            if turn % 2:
-                die_after(steps)
-            try:
-                adapter = open_quickbooks(book.connection("books"), ledger, transport=wire)
-                after = post(book, ledger, current, at=datetime.now(UTC), adapter=adapter)
-                left = [row for row in after if row["state"] not in SETTLED]
-            except BaseException as failure:
-                sys.stderr.write(f"{type(failure).__name__}: {failure}\n")
-                os._exit(1)
-            os._exit(2 if left else 0)
-        if not turn % 2:
+        children = []
+        for _ in range(chance.choice((1, 1, 2))):
+            steps, place = chance.randrange(CALLS), chance.choice(FAILPOINTS)
+            child = os.fork()
+            if child == 0:
+                if turn % 3 == 0:
+                    os.environ[VARIABLE] = place
+                elif turn % 3 == 1:
+                    die_after(steps)
+                try:
+                    adapter = opener(connection, ledger, transport=wire)
+                    after = post(book, ledger, current, at=datetime.now(UTC), adapter=adapter)
+                    left = [row for row in after if row["state"] not in SETTLED]
+                except BaseException as failure:
+                    sys.stderr.write(f"{type(failure).__name__}: {failure}\n")
+                    os._exit(1)
+                os._exit(2 if left else 0)
+            children.append(child)
+        if turn % 3 == 2:
             time.sleep(chance.uniform(0.005, 0.3))
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        is_done = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
-        did["killed"] += os.WIFSIGNALED(status)
-        did["ended"] += os.WIFEXITED(status)
-        did["failed"] += os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1
+            os.kill(children[0], signal.SIGKILL)
+        statuses = [os.waitpid(child, 0)[1] for child in children]
+        is_done = all(os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0 for status in statuses)
+        did["killed"] += sum(map(os.WIFSIGNALED, statuses))
+        did["ended"] += sum(map(os.WIFEXITED, statuses))
+        did["failed"] += sum(os.WIFEXITED(status) and os.WEXITSTATUS(status) == 1 for status in statuses)
     sys.stdout.write(json.dumps(did) + "\n")
 
 
@@ -132,15 +173,18 @@ def die_after(calls: int) -> None:
 
 
 def rows(count: int) -> list[dict[str, object]]:
-    """Return approved rows with prices that do not divide evenly, a few of them above the bound."""
+    """Return rows to approve, with prices that do not divide evenly: some to give back, a few above the bound."""
     found = []
     for number in range(count):
         quantity, price = Decimal(number % 17 + 1), Decimal(1999 + number) / 100
         if number % 40 == 5:
             quantity = Decimal(5000)
+        if number % 9 == 4:
+            quantity = -quantity
         found.append({
             "discrepancy_id": f"{number:012x}", "period_month": date(2020 + number // (12 * CLIENTS), number // CLIENTS % 12 + 1, 1),
-            "client_id": f"client-{number % CLIENTS}", "service_id": "seat", "service_name": "Seat", "kind": "under_billed",
+            "client_id": f"client-{number % CLIENTS}", "service_id": "seat", "service_name": "Seat",
+            "kind": "over_billed" if quantity < 0 else "under_billed", "invoiced_as": "1042",
             "variance_quantity": quantity, "unit_price": price, "currency": "USD", "variance_amount": quantity * price,
             "source_state": "known", "seal": f"{number:064x}", "status": "open",
         })  # fmt: skip
@@ -149,6 +193,6 @@ def rows(count: int) -> list[dict[str, object]]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        serve(int(sys.argv[2]))
+        serve(sys.argv[2], int(sys.argv[3]))
     else:
-        kill(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+        kill(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -1,6 +1,7 @@
 """A book with approved rows, and QuickBooks' stand-in behind a transport that fails as scripted."""
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -15,7 +16,7 @@ from morton_pipeline.accounting import plan, post, status, verify
 from morton_pipeline.accounting.adapter import Adapter
 from morton_pipeline.accounting.quickbooks_online import open_quickbooks
 from morton_pipeline.book import Book, Limits
-from morton_pipeline.ledger import Ledger, Outcome, decide, open_ledger
+from morton_pipeline.ledger import Ledger, Outcome, decide, decisions, open_ledger
 from morton_pipeline.simulator.quickbooks import Company, create_app
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -42,11 +43,15 @@ class Wire(httpx.BaseTransport):
         self._app = httpx.ASGITransport(app)
         self.faults: dict[str, list[Fault]] = {"POST": [], "GET": []}
         self.requests: list[httpx.Request] = []
+        self.on_create: Callable[[str], None] = lambda note: None
+        """Told the note of whatever is asked to be made, before it is."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
         is_company = "/v3/company/" in request.url.path
+        if is_company and request.method == "POST":
+            self.on_create(json.loads(request.content).get("PrivateNote", ""))
         waiting = self.faults[request.method] if is_company else []
         if waiting:
             return waiting.pop(0)(request, lambda: self._pass(request))
@@ -99,6 +104,20 @@ class Shop:
     limits: Limits = field(default_factory=lambda: replace(Limits(), quiet_period_seconds=0))
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     naps: list[float] = field(default_factory=list)
+    at: datetime = AT
+
+    def close(self) -> None:
+        """Let go of the ledger."""
+        self.ledger.close()
+
+    def standing(self) -> dict[str, dict[str, Any]]:
+        """The approvals in force, by decision."""
+        with self.ledger.read() as con:
+            found = decisions.latest(con).values()
+        return {d["decision_id"]: d for d in found if d["action"] == "approve"}
+
+    def status(self) -> list[dict[str, Any]]:
+        return status(self.ledger)
 
     def fails(self, error: type[httpx.TransportError], *, after: bool) -> Fault:
         """Break the connection, before or after the request was carried out."""
@@ -148,7 +167,7 @@ class Shop:
 
     def only(self) -> dict[str, Any]:
         """The one invoice there is."""
-        (row,) = status(self.ledger)
+        (row,) = self.status()
         return row
 
     def verify(self) -> list[dict[str, Any]]:
@@ -167,10 +186,16 @@ def open_wire() -> Callable[[Any], Wire]:
 
 @pytest.fixture
 def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+    return make_book(tmp_path, monkeypatch)
+
+
+def make_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
+    """Write a book that is invoiced from QuickBooks."""
     for name, value in (("BOOKS_ID", "app-id"), ("BOOKS_SECRET", "app-secret"), ("BOOKS_REFRESH", "refresh-0")):
         monkeypatch.setenv(name, value)
-    (tmp_path / "connections.yaml").write_text(CONNECTIONS, "utf-8")
-    seeds = tmp_path / "seeds"
+    root.mkdir(exist_ok=True)
+    (root / "connections.yaml").write_text(CONNECTIONS, "utf-8")
+    seeds = root / "seeds"
     seeds.mkdir()
     (seeds / "clients.csv").write_text(
         "client_id,client_name,accounting_customer_id\nacme,Acme Corp,12\nbeta,Beta & Söhne <GmbH>,13\ngamma,Gamma,\n",
@@ -180,11 +205,16 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
         "service_id,service_name,accounting_item_id\nm365_bp,Business Premium,7\nedr,Managed EDR,8\nbackup,Backup,\n",
         "utf-8",
     )
-    return Book(tmp_path)
+    return Book(root)
 
 
 @pytest.fixture
 def company() -> Company:
+    return make_company()
+
+
+def make_company() -> Company:
+    """Two customers and two items."""
     company = Company(client_id="app-id", client_secret="app-secret", refresh_token="refresh-0")
     company.add_customer("12", "Acme Corp")
     company.add_customer("13", "Beta & Söhne")
@@ -197,3 +227,14 @@ def company() -> Company:
 def shop(book: Book, company: Company) -> Iterator[Shop]:
     with open_ledger(book) as ledger:
         yield Shop(book, ledger, company, Wire(create_app(company, lambda: AT)))
+
+
+@pytest.fixture
+def make_shop(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Shop]:
+    """Open another shop in a folder of its own."""
+
+    def open_shop(root: Path) -> Shop:
+        book, company = make_book(root, monkeypatch), make_company()
+        return Shop(book, open_ledger(book), company, Wire(create_app(company, lambda: AT)))
+
+    return open_shop

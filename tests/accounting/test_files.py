@@ -1,5 +1,6 @@
 """Invoices as files: the same states, and a page a person can print."""
 
+import csv
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -54,11 +55,24 @@ def test_without_an_accounting_connection_an_invoice_is_a_file(desk: Desk) -> No
     (draft,) = plan(desk.book, desk.ledger, desk.rows).drafts
     (row,) = desk.post()
     assert (row["state"], row["accounting_id"]) == ("posted", row["reference"])
-    assert sorted(p.name for p in desk.folder.iterdir()) == [f"{row['reference']}.html", f"{row['reference']}.json"]
+    assert sorted(p.name for p in desk.folder.iterdir()) == [
+        f"{row['reference']}.{kind}" for kind in ("csv", "html", "json")
+    ]
     assert (desk.folder / f"{row['reference']}.json").read_text("utf-8") == draft.payload
     invoice = json.loads(draft.payload)
     assert (invoice["client_name"], invoice["total_amount"]) == ("Beta & Söhne <GmbH>", "13.50")
     assert invoice["lines"][0]["evidence"] == "00000000000a"
+
+
+def test_the_csv_is_ready_to_import_and_runs_nothing(desk: Desk) -> None:
+    desk.approve("00000000000a", service_name="=cmd|' /C calc'!A1", kind="over_billed", variance_quantity=Decimal(-3),
+                 variance_amount=Decimal("-13.50"))  # fmt: skip
+    (row,) = desk.post()
+    (line,) = csv.DictReader((desk.folder / f"{row['reference']}.csv").read_text("utf-8-sig").splitlines())
+    assert line["description"].startswith("'=cmd|")
+    assert (line["document"], line["quantity"], line["unit_price"], line["amount"], line["currency"]) == (
+        "credit note", "3", "4.50", "13.50", "EUR",
+    )  # fmt: skip
 
 
 def test_the_page_escapes_what_others_wrote(desk: Desk) -> None:

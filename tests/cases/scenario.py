@@ -43,20 +43,26 @@ CONNECTIONS = {
     "m365": "microsoft365",
     "pax8": "pax8",
     "cloud": "acronis",
+    "console": "veeam_spc",
     "shield": "files",
     "sieve": "files",
+    "monthly": "files",
+    "rarely": "files",
+    "guard": "files",
     "books": "quickbooks_online",
 }
 _LISTS = {
     "ninjaone": ("organizations", "devices"),
     "huntress": ("organizations", "agents"),
     "microsoft365": ("subscribed_skus", "user_licenses"),
-    "pax8": ("companies", "subscriptions"),
+    "pax8": ("companies", "products", "subscriptions", "invoices", "invoice_items"),
     "acronis": ("tenants", "usages", "resources"),
+    "veeam_spc": ("companies", "company_usage"),
     "files": ("records",),
     "quickbooks_online": ("invoices", "invoice_lines"),
 }
-_COMPANIES = {"ninjaone": "organizations", "huntress": "organizations", "pax8": "companies", "acronis": "tenants"}
+_COMPANIES = {"ninjaone": "organizations", "huntress": "organizations", "pax8": "companies", "acronis": "tenants",
+              "veeam_spc": "companies"}  # fmt: skip
 """The list in which a vendor names its companies."""
 _REPORTS = (
     "    folder: inbox",
@@ -64,7 +70,23 @@ _REPORTS = (
     "    columns: {record_id: Id, company_id: Company, quantity: Count}",
 )
 """What a tool that sends files declares; the records come from here."""
+_DATED = {
+    "monthly": {
+        datetime(2026, 9, 12, 6, tzinfo=UTC): date(2026, 8, 31),
+        datetime(2026, 10, 2, 6, tzinfo=UTC): date(2026, 9, 30),
+        datetime(2026, 11, 2, 6, tzinfo=UTC): date(2026, 10, 31),
+        LATER - timedelta(minutes=30): NOW.date(),
+    },
+    "rarely": {
+        datetime(2026, 9, 16, 6, tzinfo=UTC): date(2026, 9, 15),
+        datetime(2026, 11, 17, 6, tzinfo=UTC): date(2026, 11, 14),
+    },
+}
+"""Tools whose reports say which day they are of: when each was read, and its day. They are read at no other time."""
+_DECLARED = {"shield": ("    title: Mail Shield", "    category: security"), "guard": ("    category: security",)}
+_SETTINGS = {"quickbooks_online": ["    realm_id: r"], "veeam_spc": ["    base_url: https://console.test:1280"]}
 _SECRETS = {
+    "veeam_spc": "{api_key: K}",
     "huntress": "{api_key: K, api_secret: S}",
     "quickbooks_online": "{client_id: K, client_secret: S, refresh_token: R}",
 }
@@ -218,15 +240,33 @@ class Scenario:
 
     def subscribed(self, client: str, product: str, quantity: int, *, cost: str | None = None, currency: str = "USD",
                    term: str = "Monthly", status: str = "Active", committed_until: str | None = None,
-                   since: When = FIRST, until: When = _NEVER) -> str:  # fmt: skip
+                   since: When = FIRST, until: When = _NEVER, **fields: Any) -> str:  # fmt: skip
         """Let a client have bought something through the distributor, and return the subscription's id."""
         company = self._company(client, "pax8", client, is_mapped=True)
         row = {
             "id": f"S{self._next()}", "companyId": company, "productId": product, "productName": product, "status": status,
             "quantity": quantity, "partnerCost": cost, "currencyCode": currency, "billingTerm": term,
-            "commitmentTerm": {"endDate": committed_until} if committed_until else None,
+            "commitmentTerm": {"endDate": committed_until} if committed_until else None, **fields,
         }  # fmt: skip
         return str(self._add("pax8", "subscriptions", "", row, since, until)["id"])
+
+    def product(self, name: str, **facts: Any) -> None:
+        """Let the distributor's catalogue say something of a product."""
+        self._add("pax8", "products", "", {"id": name, "name": name, **facts}, FIRST, _NEVER)
+
+    def charged(self, client: str, quantity: int, cost: str, *, subscription: str = "", product: str = "",
+                starts: str = "2026-11-01", ends: str = "2026-12-01", status: str = "Paid", **line: Any) -> None:  # fmt: skip
+        """Let the distributor send us an invoice with one line about a client."""
+        company, number = self._company(client, "pax8", client, is_mapped=True), f"P{self._next()}"
+        self._add("pax8", "invoices", "", {
+            "id": number, "invoiceDate": starts, "status": status, "total": cost, "currencyCode": "USD",
+        }, FIRST, _NEVER)  # fmt: skip
+        self._add("pax8", "invoice_items", "", {
+            "invoiceId": number, "id": "1", "invoiceDate": starts, "sureUntil": "2027-11-01", "type": "subscription",
+            "companyId": company, "subscriptionId": subscription or None, "productId": product or None,
+            "term": "Monthly", "startPeriod": starts, "endPeriod": ends, "quantity": quantity, "costTotal": cost,
+            "currencyCode": "USD", **line,
+        }, FIRST, _NEVER)  # fmt: skip
 
     def backed_up(self, client: str, *names: str, since: When = FIRST, until: When = _NEVER) -> None:
         """Let the backup tool list machines of a client by name."""
@@ -240,29 +280,49 @@ class Scenario:
         company = self._company(client, "cloud", client, is_mapped=True)
         self._add("cloud", "usages", "", {
             "id": f"{company}|{usage}", "tenantUuid": company, "type": "count", "name": usage, "usageName": usage,
-            "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer",
+            "measurementUnit": unit, "value": value, "tenantName": company.title(), "tenantKind": "customer", "tenantState": "production",
         }, FIRST, _NEVER)  # fmt: skip
 
-    def reported(self, client: str, plan: str, quantity: str, unit: str = "mailbox", tool: str = "shield") -> None:
-        """Let a tool that was declared count something of a client; such a tool lists no companies."""
+    def counted(self, client: str, counter: str, quantity: int, unit: str = "device") -> None:
+        """Let the backup console count something of a client: it names no machine at any."""
+        company = self._company(client, "console", client, is_mapped=True)
+        self._add("console", "company_usage", "", {
+            "companyUid": company, "locationUid": "l", "counter": counter, "counterName": counter.title(),
+            "companyName": company.title(), "quantity": quantity, "unit": unit,
+            "usageState": "used" if quantity else "unused",
+        }, FIRST, _NEVER)  # fmt: skip
+
+    def reported(self, client: str, plan: str, quantity: str, unit: str | None = "mailbox", tool: str = "shield", *,
+                 since: When = FIRST, until: When = _NEVER, **fields: Any) -> None:  # fmt: skip
+        """Let a tool that was declared count something of a client; such a tool lists no companies.
+
+        Where its reports say which day they are of, `since` and `until` are about those days.
+        """
         company = {"connection_id": tool, "company_id": client}
         if not any(company.items() <= row.items() for row in self.seeds["company_mappings"]):
             self.mapping(client, tool, client)
         self._add(tool, "records", "", {
-            "record_id": f"{client}/{plan}", "company_id": client, "company_name": client.title(), "sku": plan,
-            "quantity": quantity, "unit": unit,
-        }, FIRST, _NEVER)  # fmt: skip
+            "record_id": f"{client}/{plan if tool in _DATED else self._next()}", "company_id": client,
+            "company_name": client.title(), "sku": plan, "quantity": quantity, "unit": unit, **fields,
+        }, FIRST.replace(month=1) if tool in _DATED and since == FIRST else since, until)  # fmt: skip
 
-    def invoice(self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST) -> None:
-        """Invoice lines of (service, quantity, price, service date, which may be empty), written by hand in QuickBooks."""
-        number = f"INV{self._next()}"
+    def invoice(
+        self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST, document: str = "Invoice",
+        number: str = "", doc_number: str = "", note: str = "",
+    ) -> None:  # fmt: skip
+        """A document in QuickBooks: lines of (service, quantity, price, service date, which may be empty).
+
+        It is written by hand, unless it has the id and the number of one of ours.
+        """
+        number = number or f"INV{self._next()}"
         self._add("books", "invoices", "", {
-            "Id": number, "DocNumber": number, "TxnDate": on, "CustomerRef": {"value": f"qb-{client}"},
+            "Id": number, "Document": document, "DocNumber": doc_number or number, "TxnDate": on,
+            "CustomerRef": {"value": f"qb-{client}"}, "PrivateNote": note,
             "TotalAmt": str(sum(quantity * Decimal(price) for _, quantity, price, _ in lines)),
         }, since, _NEVER)  # fmt: skip
         for place, (service, quantity, price, service_on) in enumerate(lines, 1):
             self._add("books", "invoice_lines", "", {
-                "InvoiceId": number, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
+                "InvoiceId": number, "Document": document, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
                 "DetailType": "SalesItemLineDetail",
                 "SalesItemLineDetail": {"ItemRef": {"value": f"item-{service}"}, "Qty": quantity, "UnitPrice": price, "ServiceDate": service_on or None},
             }, since, _NEVER)  # fmt: skip
@@ -300,11 +360,12 @@ class Scenario:
         for name, vendor in CONNECTIONS.items():
             lines += [f"  - id: {name}", f"    vendor: {vendor}"]
             lines += (
-                _REPORTS
+                [*_REPORTS, *_DECLARED.get(name, ())]
                 if vendor == "files"
                 else [f"    secrets: {_SECRETS.get(vendor, '{client_id: K, client_secret: S}')}"]
             )
-            lines += ["    realm_id: r"] if vendor == "quickbooks_online" else []
+            lines += ["    max_age_days: 10"] if name == "rarely" else []
+            lines += _SETTINGS.get(vendor, [])
             lines += (
                 [f"    tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in self.tenants or ['nobody'])}]"]
                 if vendor == "microsoft365"
@@ -328,12 +389,17 @@ class Scenario:
 
     def read_tools(self, book: Book, after: datetime, until: datetime) -> None:
         """Load every list at every instant at which something changed."""
-        moments = {*_ALWAYS, *(m for f in self.facts for m in (f.since, f.until)), *(o[2] for o in self.outages)}
+        changing = [f for f in self.facts if f.list[0] not in _DATED]
+        moments = {*_ALWAYS, *(m for f in changing for m in (f.since, f.until)), *(o[2] for o in self.outages)}
+        moments |= {moment for reports in _DATED.values() for moment in reports}
         for moment in sorted(m for m in moments if after < m <= until):
             load(book, list(self._extractions(moment)))
 
     def _extractions(self, at: datetime) -> Iterable[Extraction]:
         for connection, vendor in CONNECTIONS.items():
+            if connection in _DATED:
+                yield from self._report(connection, at)
+                continue
             for tenant in self.tenants if vendor == "microsoft365" else [""]:
                 is_down = any(o[:2] == (connection, tenant) and o[2] <= at < o[3] for o in self.outages)
                 for endpoint in _LISTS[vendor]:
@@ -345,6 +411,14 @@ class Scenario:
                     error = f"{connection}: the vendor did not answer." if is_down else ""
                     yield Extraction(connection, vendor, endpoint, tenant, tenant, at, None if is_down else rows, error)
 
+    def _report(self, connection: str, at: datetime) -> Iterable[Extraction]:
+        """What a report holds as of the end of its day, where one was read at that moment."""
+        day = _DATED[connection].get(at)
+        if day is not None:
+            ends_at = datetime.combine(day, time.max, UTC)
+            rows = [f.row for f in self.facts if f.list[0] == connection and f.since <= ends_at < f.until]
+            yield Extraction(connection, "files", "records", "", "", at, rows, stands_for_on=day)
+
     def _add(self, connection: str, endpoint: str, tenant: str, row: Row, since: When, until: When) -> Row:
         self.facts.append(_Fact((connection, endpoint, tenant), row, _instant(since), _instant(until)))
         return row
@@ -352,7 +426,8 @@ class Scenario:
     def _company(self, client: str, connection: str, company: str, is_mapped: bool) -> str:
         companies = (connection, _COMPANIES[CONNECTIONS[connection]], "")
         if not any(f.list == companies and f.row["id"] == company for f in self.facts):
-            row = {"id": company, "name": company.title()} | ({"kind": "customer"} if connection == "cloud" else {})
+            further = {"cloud": {"kind": "customer"}, "console": {"instanceUid": company, "status": "Active"}}
+            row = {"id": company, "name": company.title(), **further.get(connection, {})}
             self._add(*companies, row, FIRST, _NEVER)
             if is_mapped:
                 self.mapping(client, connection, company)
@@ -383,7 +458,7 @@ class Mart:
     def rows(self, client: str | None, *, month: str | None = "2026-11", **where: str) -> list[Row]:
         """The rows of a client (of nobody's, when it is None), this month's unless another is named."""
         found = self.ask(
-            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind",
+            "select * from marts.discrepancies where client_id is not distinct from ? order by period_month, kind, service_id",
             client,
         )
         chosen = [r for r in found if month is None or str(r["period_month"]).startswith(month)]

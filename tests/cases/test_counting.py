@@ -25,6 +25,7 @@ def given_a_class_that_is_named_outright(msp: Scenario) -> None:
     msp.client("wired")
     msp.devices("wired", 2, nodeClass="NMS_SWITCH")
     msp.devices("wired", 1, nodeClass="NMS_FIREWALL")
+    msp.devices("wired", 1, nodeClass="NMS_SWITCH", approvalStatus="DECOMMISSIONED")
     msp.contract("wired", "switch", 1, "15")
 
 
@@ -33,6 +34,18 @@ def given_a_silent_device(msp: Scenario) -> None:
     msp.devices("quiet", 1)
     msp.devices("quiet", 1, lastContact=LONG_AGO)
     msp.contract("quiet", "workstation", 1, "10")
+
+
+def given_a_state_nobody_knows(msp: Scenario) -> None:
+    msp.client("puzzled")
+    changed = msp.devices("puzzled", 3)[:1]
+    msp.change(changed, date(2026, 11, 5), approvalStatus="QUARANTINED")
+    msp.contract("puzzled", "workstation", 3, "10")
+    msp.service("loaner", "device", "9")
+    msp.maps("loaner", "ninjaone", "devices", "approval_status", "ON_LOAN", priority="10")
+    msp.client("lender")
+    msp.devices("lender", 2, approvalStatus="On_Loan")
+    msp.contract("lender", "loaner", 1, "9")
 
 
 def given_people_and_their_licences(msp: Scenario) -> None:
@@ -112,10 +125,36 @@ def test_every_class_nobody_is_billed_for_has_its_own_name(mart: Mart) -> None:
     }
 
 
+def test_a_state_nobody_knows_is_neither_billed_nor_dropped(mart: Mart) -> None:
+    unknown = ("unknown_state", "approval_status reads quarantined")
+    assert mart.buckets("puzzled") == {("billed", ""): 2, unknown: 1}
+    row = mart.row("puzzled", kind="over_billed")
+    assert (row["observed_quantity"], row["began_on"]) == (2, date(2026, 11, 5))
+    (gone,) = mart.evidence(row, change="removed")
+    assert (gone["bucket"], gone["bucket_reason"]) == unknown
+    waiting = mart.row("puzzled", kind="unmapped_sku")
+    assert (waiting["observed_quantity"], waiting["variance_amount"]) == (1, 40)
+    assert "in a state nobody knows yet (approval_status reads quarantined)" in waiting["explanation"]
+
+
+def test_a_mapping_that_names_an_unknown_state_outright_says_what_it_is_sold_as(mart: Mart) -> None:
+    assert mart.buckets("lender") == {("billed", ""): 2}
+    assert mart.row("lender")["variance_amount"] == 9
+
+
 def test_a_mapping_that_names_a_class_outright_wins_over_the_rule(mart: Mart) -> None:
     row = mart.row("wired")
     assert (row["service_id"], row["observed_quantity"]) == ("switch", 2)
     assert mart.buckets("wired")["excluded", "network_gear"] == 1
+
+
+def test_an_outright_mapping_wins_over_no_other_rule(mart: Mart) -> None:
+    """A switch is sold, and one that was retired is not: two rules are about it, and the mapping names one of them."""
+    assert mart.buckets("wired") == {
+        ("billed", ""): 2,
+        ("excluded", "network_gear"): 1,
+        ("excluded", "decommissioned"): 1,
+    }
 
 
 def test_case_31_a_silent_device_counts_and_is_marked(mart: Mart) -> None:

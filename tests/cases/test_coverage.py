@@ -110,12 +110,47 @@ def given_backups(msp: Scenario) -> None:
     msp.contract("half-backed", "workstation", 3, "10")
     msp.stored("half-backed", "servers", 3)
     msp.contract("half-backed", "vault", 3, "20")
-    msp.client("count-only")
-    for n in range(3):
-        machine(msp, "count-only", f"SRV-{n}", nodeClass="WINDOWS_SERVER")
+    for client in ("count-only", "console-only", "two-backups", "none-backed", "nothing-counted"):
+        msp.client(client)
+        for n in range(3):
+            machine(msp, client, f"SRV-{n}", nodeClass="WINDOWS_SERVER")
+        machine(msp, client, "WS")
+        msp.contract(client, "server", 3, "100")
+        msp.contract(client, "vault", 2, "20")
     msp.stored("count-only", "servers", 2)
-    msp.contract("count-only", "server", 3, "100")
-    msp.contract("count-only", "vault", 2, "20")
+    msp.counted("console-only", "ManagedServerAgents", 3)
+    msp.backed_up("two-backups", "SRV-0")
+    msp.counted("two-backups", "ManagedServerAgents", 2)
+    msp.stored("none-backed", "servers", 0)
+    msp.backed_up("none-backed")
+    msp.counted("nothing-counted", "ManagedServerAgents", 0)
+
+
+def given_backups_of_mailboxes(msp: Scenario) -> None:
+    msp.service("mailvault", "mailbox", "2", category="backup")
+    msp.maps("mailvault", "acronis", "usages", "usage_name", "mailboxes")
+    msp.client("mail-only")
+    machine(msp, "mail-only", "SRV", nodeClass="WINDOWS_SERVER")
+    msp.stored("mail-only", "mailboxes", 4)
+    msp.contract("mail-only", "server", 1, "100")
+    msp.contract("mail-only", "mailvault", 4, "2")
+
+
+def given_protection_by_tools_that_were_declared(msp: Scenario) -> None:
+    msp.client("two-guards")
+    for n in range(3):
+        machine(msp, "two-guards", f"PC-{n}", f"G-{n}")
+    agent(msp, "two-guards", "PC-0", "G-0")
+    msp.reported("two-guards", "Sensor", "1", "agent", tool="guard", host_name="renamed", serial_number="g-1")
+    msp.reported("two-guards", "Sensor", "1", "agent", tool="guard", host_name="stranger")
+    msp.reported("two-guards", "Gold mail", "3")
+    msp.contract("two-guards", "workstation", 3, "10")
+    msp.contract("two-guards", "edr", 1, "5")
+    msp.client("guard-counts")
+    machine(msp, "guard-counts", "PC-0", "C-0")
+    agent(msp, "guard-counts", "PC-9", "C-9")
+    msp.reported("guard-counts", "Sensor", "2", None, tool="guard")
+    msp.contract("guard-counts", "edr", 1, "5")
 
 
 def given_one_client_at_two_connections(msp: Scenario) -> None:
@@ -185,7 +220,7 @@ def test_the_address_of_a_dock_names_no_machine(mart: Mart) -> None:
 
 
 @pytest.mark.parametrize(
-    "client", ["edr-nowhere", "ours", "count-only"], ids=["no tool", "internal", "backups without names"]
+    "client", ["edr-nowhere", "ours", "mail-only"], ids=["no tool", "internal", "backups of mailboxes"]
 )
 def test_case_11_a_list_that_is_missing_never_looks_like_a_gap(mart: Mart, client: str) -> None:
     assert mart.gaps(client) == []
@@ -210,6 +245,40 @@ def test_a_machine_of_a_class_that_is_backed_up_by_name_is_missed(mart: Mart) ->
         "A contract covers Vault, and machines of this class are backed up by name: 2."
     )
     assert rows[1]["present_in"] == "Acronis: gone-from-the-rmm"
+
+
+@pytest.mark.parametrize(("client", "tool"), [("none-backed", "Acronis"), ("nothing-counted", "Veeam Service Provider Console")])  # fmt: skip
+def test_servers_are_missed_where_no_backup_tool_has_any_of_them(mart: Mart, client: str, tool: str) -> None:
+    rows = mart.gaps(client)
+    assert told(rows) == [(f"SRV-{n}", "no_backup") for n in range(3)]
+    assert rows[0]["expected_because"] == "A contract covers Vault, and no machine of this class is backed up by name."
+    assert f"and not in {tool}. A contract" in rows[0]["explanation"]
+
+
+@pytest.mark.parametrize(("client", "tool", "servers"), [
+    ("count-only", "Acronis", ("SRV-0", "SRV-1", "SRV-2")),
+    ("console-only", "Veeam Service Provider Console", ("SRV-0", "SRV-1", "SRV-2")),
+    ("two-backups", "Veeam Service Provider Console", ("SRV-1", "SRV-2")),
+])  # fmt: skip
+def test_where_a_backup_tool_only_counts_nobody_can_tell(
+    mart: Mart, client: str, tool: str, servers: tuple[str, ...]
+) -> None:
+    rows = mart.gaps(client)
+    assert told(rows) == [(name, "undecided_backup") for name in servers]
+    said = f"nobody can tell whether it is in {tool} as well: only numbers are known there, no names. A contract"
+    assert all(said in row["explanation"] for row in rows)
+
+
+def test_machines_of_a_declared_tool_are_matched_in_its_category(mart: Mart) -> None:
+    """A tool that counts mailboxes is about security too, and says nothing of machines."""
+    rows = mart.gaps("two-guards")
+    assert told(rows) == [("PC-2", "no_edr"), ("stranger", "no_rmm")]
+    assert "and not in Huntress, guard. A contract covers Edr." in rows[0]["explanation"]
+    assert rows[1]["present_in"] == "guard: stranger"
+
+
+def test_where_a_declared_tool_only_counts_nobody_can_tell_either(mart: Mart) -> None:
+    assert told(mart.gaps("guard-counts")) == [("PC-0", "undecided_edr")]
 
 
 def test_case_15_two_sites_and_two_connections_of_a_client_add_up(mart: Mart) -> None:

@@ -16,8 +16,16 @@ def given_two_tools_that_send_files(msp: Scenario) -> None:
 def test_a_declared_tool_counts_under_its_own_name(mart: Mart) -> None:
     row = mart.row("filtered", kind="under_billed")
     assert (row["observed_quantity"], row["variance_amount"], row["source_state"]) == (12, 4, "known")
-    assert row["explanation"].startswith("shield counts 12 Filter for Filtered, the contract says 10: 2 not billed")
+    assert row["explanation"].startswith(
+        "Mail Shield counts 12 Filter for Filtered, the contract says 10: 2 not billed"
+    )
     assert [(e["vendor"], e["quantity"]) for e in mart.evidence(row)] == [("shield", 12)]
+
+
+def test_a_tool_without_a_title_is_called_by_its_name(mart: Mart) -> None:
+    row = mart.row("filtered", kind="unmapped_sku", service_name="Gold mail")
+    assert row["explanation"].startswith("Filtered holds 7 × Gold mail in sieve, which is")
+    assert "12 counted in Mail Shield" in mart.margin("filtered", "filter")["explanation"]
 
 
 def test_another_declared_tool_is_not_mapped_by_it(mart: Mart) -> None:

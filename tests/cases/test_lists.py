@@ -26,6 +26,8 @@ def given_something_to_list(msp: Scenario) -> None:
     msp.agents("unguarded", 1, hostname="unrelated")
     msp.contract("unguarded", "edr", 1, "5")
     msp.contract("unguarded", "workstation", 2, "40")
+    msp.client("idle")
+    msp.devices("idle", 1, approvalStatus="DECOMMISSIONED")
 
 
 @pytest.fixture
@@ -89,13 +91,22 @@ def test_gaps_are_listed_by_client(run: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("margins", "--finding", "wasted"), "'wasted' is not a finding; there are waste, risk, below_cost"),
-        (("margins", "--client", "shelvd"), "shelved"),
-        (("gaps", "--client", "nobody-at-all"), "nobody-at-all"),
+        (
+            ("margins", "--finding", "wasted"),
+            "'wasted' is not a finding; there are waste, risk, lists_differ, below_cost",
+        ),
+        (("margins", "--client", "shelvd"), "No client is called 'shelvd'. Did you mean shelved"),
+        (("gaps", "--client", "zzyzx"), "No client is called 'zzyzx'. "),
+        (("discrepancies", "--service", "zzyzx"), "No service is called 'zzyzx'. "),
     ],
-    ids=["finding", "near client", "unknown client"],
+    ids=["finding", "near client", "unknown client", "unknown service"],
 )
 def test_a_word_that_fits_nothing_is_refused_with_what_exists(run: Any, words: tuple[str, ...], said: str) -> None:
     result = run(*words)
     assert result.exit_code != 0
     assert said in result.output + str(result.exception)
+
+
+@pytest.mark.parametrize("command", ["gaps", "margins", "discrepancies"])
+def test_a_client_of_whom_there_is_nothing_to_say_is_no_mistake(run: Any, command: str) -> None:
+    assert listed(run(command, "--client", "Idle", "--format", "json")) == []

@@ -30,6 +30,49 @@ def given_a_licence_that_is_bought_and_assigned(msp: Scenario) -> None:
     msp.bought("unsold", "PREMIUM", 3)
 
 
+def given_licences_from_two_channels(msp: Scenario) -> None:
+    for client, own in (("two-channels", 50), ("short-in-both", 45)):
+        msp.client(client)
+        msp.bought(client, "PREMIUM", own)
+        msp.licences(client, 47, "PREMIUM")
+        msp.subscribed(client, "Premium Plan", 40, cost="18")
+        msp.contract(client, "premium", 47, "22")
+
+
+def given_invoices_of_the_distributor(msp: Scenario) -> None:
+    msp.client("charged")
+    msp.licences("charged", 12, "PREMIUM")
+    msp.contract("charged", "premium", 12, "22")
+    plan = msp.subscribed("charged", "Premium Plan", 10, cost="18")
+    add_on = msp.subscribed(
+        "charged", "Premium Extra", 10, cost="1", parentSubscriptionId=plan, addOnName="Premium Extra"
+    )
+    msp.charged("charged", 10, "180", subscription=plan)
+    msp.charged("charged", 2, "36", product="Premium Plan")
+    msp.charged("charged", 10, "10", subscription=add_on)
+    msp.charged("charged", 1, "9", subscription=plan, type="prorate")
+    msp.charged("charged", 10, "180", subscription=plan, starts="2026-10-01", ends="2026-11-01")
+    msp.charged("charged", 99, "999", subscription=plan, status="Void")
+    msp.client("charged-after-all")
+    msp.charged(
+        "charged-after-all",
+        4,
+        "72",
+        subscription=msp.subscribed("charged-after-all", "Premium Plan", 4, cost="18", status="Cancelled"),
+    )
+    msp.client("charged-by-the-year")
+    plan = msp.subscribed("charged-by-the-year", "Premium Plan", 5, cost="200", term="Annual")
+    msp.charged("charged-by-the-year", 5, "1000", subscription=plan, term="1 Year", ends="2027-11-01")
+
+
+def given_a_product_that_is_sold_for_a_fixed_term(msp: Scenario) -> None:
+    msp.client("fixed")
+    msp.licences("fixed", 8, "PREMIUM")
+    msp.contract("fixed", "premium", 8, "22")
+    msp.product("Premium Fixed", requiresCommitment=True)
+    msp.subscribed("fixed", "Premium Fixed", 9, cost="18")
+
+
 def given_subscriptions_of_every_kind(msp: Scenario) -> None:
     for client, costs in (
         ("committed", [(10, {"cost": "18", "committed_until": "2027-03-01"})]),
@@ -117,6 +160,48 @@ def test_case_22_what_is_agreed_counted_bought_and_assigned_stand_side_by_side(m
     assert row["explanation"] == (
         "Threefold, Premium: 40 in the contract at 22.00 USD, 47 counted in Microsoft 365, 50 bought through Pax8, "
         "Microsoft 365 says 48 were bought, 47 assigned in Microsoft 365, 3 bought and not in use, 55.50 USD a month."
+    )
+
+
+def test_case_22_what_is_bought_in_two_places_is_no_risk_while_one_list_covers_it(mart: Mart) -> None:
+    row = mart.margin("two-channels", "premium")
+    assert numbers(row, "purchased_quantity", "risk_quantity", "waste_quantity", "finding") == [
+        40,
+        0,
+        0,
+        "lists_differ",
+    ]
+    assert row["explanation"].endswith(
+        "40 bought through Pax8, Microsoft 365 says 50 were bought, 47 assigned in Microsoft 365, "
+        "whether all in use is bought depends on which of the two is right."
+    )
+
+
+def test_case_22_what_exceeds_every_list_of_purchases_is_a_risk(mart: Mart) -> None:
+    assert numbers(mart.margin("short-in-both", "premium"), "risk_quantity", "finding") == [2, "risk"]
+
+
+def test_what_the_distributor_charges_for_the_month_stands_beside_what_is_bought(mart: Mart) -> None:
+    row = mart.margin("charged", "premium")
+    charged = ("distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency")
+    assert numbers(row, "purchased_quantity", *charged) == [10, 12, 216, "USD"]
+    assert "12 invoiced by Pax8 this month for 216.00 USD" in row["explanation"]
+
+
+def test_what_was_cancelled_and_is_charged_all_the_same_is_listed(mart: Mart) -> None:
+    row = mart.margin("charged-after-all", "premium")
+    assert numbers(row, "purchased_quantity", "distributor_invoiced_quantity", "cost_amount") == [None, 4, None]
+
+
+def test_case_24_a_line_for_a_year_is_not_what_a_month_costs(mart: Mart) -> None:
+    row = mart.margin("charged-by-the-year", "premium")
+    assert numbers(row, "distributor_invoiced_quantity", "distributor_invoiced_amount") == [5, None]
+
+
+def test_case_23_what_is_sold_for_a_fixed_term_only_says_so_where_it_is_spare(mart: Mart) -> None:
+    assert (
+        "1 bought and not in use, 18.00 USD a month, sold for a fixed term only"
+        in (mart.margin("fixed", "premium")["explanation"])
     )
 
 

@@ -1,10 +1,10 @@
 """Cases 49-51: which month a record and an invoice line belong to."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from tests.cases.scenario import Mart, Scenario
+from tests.cases.scenario import NOW, Mart, Scenario
 
 HALF_PAST_ELEVEN_IN_NEW_YORK = datetime(2026, 11, 1, 3, 30, tzinfo=UTC)
 """On 31 October by summer time, some hours before the clocks go back."""
@@ -43,6 +43,37 @@ def given_invoices_made_by_hand(msp: Scenario) -> None:
     msp.contract("not-invoiced-yet", "workstation", 10, "31", effective_from="2026-11-01")
 
 
+def given_reports_that_are_read_days_after_the_day_they_are_of(msp: Scenario) -> None:
+    msp.service("spam", "mailbox", "2")
+    msp.maps("spam", "monthly", "records", "sku", "Spam")
+    msp.service("relay", "mailbox", "3", accounting_item_id="item-relay")
+    msp.maps("relay", "rarely", "records", "sku", "Relay")
+    for client, zone in (
+        ("reported", ""),
+        ("reported-west", "America/Los_Angeles"),
+        ("reported-east", "Pacific/Auckland"),
+    ):
+        msp.client(client, time_zone=zone)
+        msp.contract(client, "spam", 10, "2")
+        msp.reported(client, "Spam", "10", tool="monthly", until=date(2026, 10, 20))
+        msp.reported(client, "Spam", "15", tool="monthly", since=date(2026, 10, 20))
+    msp.client("report-ended")
+    msp.contract("report-ended", "spam", 10, "2")
+    msp.reported("report-ended", "Spam", "10", tool="monthly", until=date(2026, 10, 20))
+    msp.client("report-of-now")
+    msp.contract("report-of-now", "spam", 10, "2")
+    msp.reported("report-of-now", "Spam", "10", tool="monthly", until=NOW - timedelta(days=1))
+    msp.reported("report-of-now", "Spam", "17", tool="monthly", since=NOW - timedelta(days=1))
+    msp.client("report-late", accounting_customer_id="qb-report-late")
+    msp.contract("report-late", "relay", 4, "3")
+    msp.reported("report-late", "Relay", "4", tool="rarely", until=date(2026, 10, 10))
+    msp.reported("report-late", "Relay", "6", tool="rarely", since=date(2026, 10, 10))
+    msp.client("report-of-before")
+    msp.contract("report-of-before", "spam", 10, "2")
+    msp.reported("report-of-before", "Spam", "12", tool="monthly", until=date(2026, 9, 15))
+    msp.reported("report-of-before", "Spam", "10", tool="monthly", since=date(2026, 9, 15))
+
+
 @pytest.mark.parametrize(
     ("client", "months"),
     [
@@ -64,6 +95,50 @@ def test_case_50_a_month_nobody_measured_at_its_end_is_measured_late_and_says_so
     assert str(row["source_as_of_at"]) == "2026-11-05 12:00:00"
     assert "Measured late, on 2026-11-05" in row["explanation"]
     assert "Measured late" not in mart.row("measured-late")["explanation"]
+
+
+@pytest.mark.parametrize("client", ["reported", "reported-west", "reported-east"])
+def test_case_50_a_report_measures_the_month_it_is_of_whenever_it_was_read(mart: Mart, client: str) -> None:
+    rows = {f"{r['period_month']:%Y-%m}": r for r in mart.rows(client, month=None)}
+    assert set(rows) == {"2026-10", "2026-11"}
+    october = rows["2026-10"]
+    assert (october["kind"], october["variance_quantity"], october["source_state"]) == ("under_billed", 5, "known")
+    assert {r["began_on"] for r in rows.values()} == {date(2026, 10, 31)}
+    assert str(october["source_as_of_at"]) == "2026-11-02 06:00:00", "known since it was read"
+    assert "Measured late" not in october["explanation"]
+
+
+def test_a_record_gone_from_a_report_is_gone_from_the_day_of_that_report(mart: Mart) -> None:
+    rows = {f"{r['period_month']:%Y-%m}": r for r in mart.rows("report-ended", month=None)}
+    assert {month: (r["kind"], r["began_on"]) for month, r in rows.items()} == {
+        "2026-10": ("no_usage", date(2026, 10, 31)),
+        "2026-11": ("no_usage", date(2026, 10, 31)),
+    }
+    (gone,) = mart.evidence(rows["2026-10"])
+    assert (gone["first_seen_on"], gone["last_seen_on"]) == (date(2026, 8, 31), date(2026, 10, 30))
+
+
+def test_a_report_of_a_month_before_anything_was_read_measures_that_month(mart: Mart) -> None:
+    rows = mart.rows("report-of-before", month=None)
+    assert [(f"{r['period_month']:%Y-%m}", r["variance_quantity"]) for r in rows] == [("2026-08", 2)]
+
+
+def test_invoices_of_months_before_the_first_reading_are_not_missed(mart: Mart) -> None:
+    rows = mart.rows("report-late", month=None, kind="invoice_mismatch")
+    assert [f"{r['period_month']:%Y-%m}" for r in rows] == ["2026-09", "2026-10"]
+
+
+def test_case_50_a_month_without_a_report_is_measured_by_the_next_one_and_says_so(mart: Mart) -> None:
+    rows = {f"{r['period_month']:%Y-%m}": r for r in mart.rows("report-late", month=None, kind="under_billed")}
+    assert {month: r["variance_quantity"] for month, r in rows.items()} == {"2026-09": 2, "2026-10": 2, "2026-11": 2}
+    assert "Measured late, on 2026-11-14" in rows["2026-10"]["explanation"]
+    assert str(rows["2026-10"]["source_as_of_at"]) == "2026-11-17 06:00:00"
+
+
+def test_what_a_report_says_is_known_from_when_it_was_read(mart: Mart, after: Mart, replayed: Mart) -> None:
+    assert mart.rows("report-of-now") == replayed.rows("report-of-now") == []
+    row = after.row("report-of-now")
+    assert (row["variance_quantity"], row["began_on"]) == (7, NOW.date())
 
 
 def test_case_51_an_invoice_line_belongs_to_the_month_of_its_service(mart: Mart) -> None:

@@ -28,6 +28,24 @@ def given_backups_sold_by_the_gigabyte(msp: Scenario) -> None:
     msp.contract("half-included", "space", 150, "0.10", "included", included_quantity="500")
 
 
+def given_devices_that_are_counted_at_the_distributor(msp: Scenario) -> None:
+    msp.service("box", "device", "12")
+    msp.maps("box", "pax8", "subscriptions", "product_name", "Backup Box")
+    msp.client("boxed")
+    msp.subscribed("boxed", "Backup Box", 3)
+    msp.contract("boxed", "box", 2, "12")
+
+
+def test_case_34_what_a_distributor_sells_is_in_the_unit_of_the_service_it_is_mapped_to(mart: Mart) -> None:
+    """It says of nothing what one is: a seat, a machine or a gigabyte. The mapping does."""
+    row = mart.row("boxed")
+    assert (row["kind"], row["observed_quantity"]) == ("under_billed", 3)
+    (known,) = mart.ask(
+        "select distinct unit from staging.stg_pax8__subscriptions where sku = 'Backup Box'", from_warehouse=True
+    )
+    assert known["unit"] is None
+
+
 def test_case_34_only_records_in_the_unit_that_is_sold_are_counted(mart: Mart) -> None:
     row = mart.row("mixed-units", kind="under_billed")
     assert (row["observed_quantity"], row["variance_amount"]) == (4, 20)

@@ -112,7 +112,7 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     root = Path(book_dir)
     book, mart = open_book(book_dir), rows(kills * 8)
     current = {str(row["discrepancy_id"]): row for row in mart}
-    chance, did, reference_count = random.Random(seed), Counter[str](), 0
+    chance, did, awaited = random.Random(seed), Counter[str](), set[str]()
     file = root / "quickbooks.json"
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}{path_of(book.connection('desktop'))}"
@@ -123,10 +123,10 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     while did["killed"] < kills and mart:
         did["turns"] += 1
         standing = status(ledger)
-        if len(standing) >= reference_count and all(row["state"] in SETTLED for row in standing):
+        if awaited <= {row["reference"] for row in standing if row["state"] in SETTLED}:
             batch, mart = mart[:BATCH], mart[BATCH:]
             decide(ledger, batch, action="approve", reason="r", actor="ann", at=datetime.now(UTC), limits=book.limits)
-            reference_count = len(standing) + len(plan(book, ledger, current).drafts)
+            awaited |= {draft.reference for draft in plan(book, ledger, current).drafts}
         ledger.engine.dispose()
         calls = chance.randrange(CALLS) if chance.random() < 0.4 else 0
         server = fork(partial(serve, book_dir, listener, current), calls=calls)

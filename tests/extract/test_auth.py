@@ -1,7 +1,7 @@
 """Authentication flows, stepped by hand: no network, no client."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
@@ -9,8 +9,16 @@ import httpx
 import pytest
 
 from morton_pipeline.extract import auth
-from morton_pipeline.extract.auth import Credentials
-from morton_pipeline.extract.errors import CredentialsRefused, RateLimited, ServerFailed, UnexpectedAnswer
+from morton_pipeline.extract.auth import Credentials, Grant
+from morton_pipeline.extract.errors import (
+    CredentialsRefused,
+    ExtractError,
+    RateLimited,
+    ServerFailed,
+    SignedOut,
+    UnexpectedAnswer,
+    Unreachable,
+)
 
 SECRETS = {
     "client_id": "app-1",
@@ -25,14 +33,23 @@ class Store:
     """A token store in memory, with what was done to it."""
 
     def __init__(self, token: str | None = None, seed: str = "seed-token") -> None:
-        self.token, self.seed, self.saved = token, seed, list[str]()
+        self.grant, self.seed, self.saved, self.turns = (
+            Grant(token) if token else None,
+            seed,
+            list[Grant](),
+            list[str](),
+        )
 
-    def load(self, connection_id: str, seed: str) -> str | None:
-        return self.token if seed == self.seed else None
+    def load(self, connection_id: str, seed: str) -> Grant | None:
+        return self.grant if seed in ("", self.seed) else None
 
-    def save(self, connection_id: str, token: str, seed: str) -> None:
-        self.token, self.seed = token, seed
-        self.saved.append(token)
+    def save(self, connection_id: str, grant: Grant, seed: str) -> None:
+        self.grant, self.seed = grant, seed or self.seed
+        self.saved.append(grant)
+
+    def try_turn(self, connection_id: str) -> Callable[[], None] | None:
+        self.turns.append("begun")
+        return lambda: self.turns.append("ended")
 
 
 def credentials(**more: object) -> Credentials:
@@ -238,7 +255,7 @@ def test_a_refresh_token_starts_from_the_secret_and_a_rotated_one_is_saved_befor
     assert form(request) == {"grant_type": "refresh_token", "refresh_token": "seed-token"}
     assert request.headers["Authorization"] == "Basic " + base64.b64encode(b"app-1:hush-hush").decode()
     sent = steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated-1"}))
-    assert store.saved == ["rotated-1"]
+    assert [(grant.refresh_token, grant.access_token) for grant in store.saved] == [("rotated-1", "bearer-1")]
     assert sent.headers["Authorization"] == "Bearer bearer-1"
     assert {"seed-token", "rotated-1", "bearer-1"} <= mine.learned
 
@@ -253,23 +270,174 @@ def test_a_new_secret_wins_over_a_chain_that_another_began() -> None:
     steps, request = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
     assert form(request)["refresh_token"] == "seed-token"
     steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated-1"}))
-    assert (store.token, store.seed) == ("rotated-1", "seed-token")
+    assert store.grant is not None
+    assert (store.grant.refresh_token, store.seed) == ("rotated-1", "seed-token")
 
 
-def test_an_unchanged_refresh_token_is_not_saved_again() -> None:
+def test_a_refresh_token_that_does_not_rotate_stays(at: dict[str, datetime]) -> None:
     store = Store("same")
-    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
-    steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "same"}))
-    assert store.saved == []
+    for answer in ({"access_token": "bearer-1"}, {"access_token": "bearer-2", "refresh_token": "same"}):
+        steps, request = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+        assert form(request)["refresh_token"] == "same"
+        steps.send(httpx.Response(200, json=answer))
+        at["now"] += timedelta(hours=2)
+    assert [grant.refresh_token for grant in store.saved] == ["same", "same"]
 
 
-def test_a_rotated_token_that_cannot_be_saved_is_not_used() -> None:
-    class Broken(Store):
-        def save(self, connection_id: str, token: str, seed: str) -> None:
-            raise OSError("disk full")
+def test_a_token_that_could_not_be_saved_is_not_used_and_is_saved_before_anything_is_asked_again() -> None:
+    class Full(Store):
+        is_full = True
 
-    flow = auth.refresh_token("/bearer")(credentials(tokens=Broken()))
+        def save(self, connection_id: str, grant: Grant, seed: str) -> None:
+            if self.is_full:
+                raise OSError("disk full")
+            super().save(connection_id, grant, seed)
+
+    store = Full()
+    flow = auth.refresh_token("/bearer")(credentials(tokens=store))
     steps, _ = begin(flow)
     with pytest.raises(OSError, match="disk full"):
         steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "rotated"}))
-    assert begin(flow)[1].url.path == "/bearer"
+    with pytest.raises(OSError, match="disk full"):
+        begin(flow)
+    store.is_full = False
+    assert begin(flow)[1].headers["Authorization"] == "Bearer bearer-1"
+    assert [grant.refresh_token for grant in store.saved] == ["rotated"]
+    assert store.turns == ["begun", "ended"], "the turn outlived the failure, or a second one was taken"
+
+
+def test_what_could_not_be_saved_does_not_replace_what_another_process_saved_since() -> None:
+    class Once(Store):
+        is_full = True
+
+        def save(self, connection_id: str, grant: Grant, seed: str) -> None:
+            if self.is_full:
+                self.is_full = False
+                raise OSError("disk full")
+            super().save(connection_id, grant, seed)
+
+    store = Once("one")
+    flow = auth.refresh_token("/bearer")(credentials(tokens=store))
+    steps, _ = begin(flow)
+    with pytest.raises(OSError, match="disk full"):
+        steps.send(httpx.Response(200, json={"access_token": "mine", "refresh_token": "two"}))
+    store.grant = Grant("three", "theirs", auth.wall() + timedelta(hours=1))
+    assert begin(flow)[1].headers["Authorization"] == "Bearer theirs"
+    assert store.saved == []
+
+
+def test_a_stored_access_token_is_used_while_it_lasts_by_a_process_that_starts(at: dict[str, datetime]) -> None:
+    store = Store()
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    steps.send(httpx.Response(200, json={"access_token": "bearer-1", "refresh_token": "r-1", "expires_in": 300}))
+    mine = credentials(tokens=store)
+    _, request = begin(auth.refresh_token("/bearer")(mine))
+    assert (request.url.path, request.headers["Authorization"]) == ("/list", "Bearer bearer-1")
+    assert {"bearer-1", "r-1"} <= mine.learned, "a stored token is not redacted"
+    at["now"] += timedelta(seconds=240)
+    assert begin(auth.refresh_token("/bearer")(credentials(tokens=store)))[1].url.path == "/bearer"
+
+
+def test_a_stored_token_the_vendor_refuses_is_renewed_unless_somebody_has_done_so() -> None:
+    store = Store()
+    store.grant = Grant("r-1", "dead", auth.wall() + timedelta(hours=1))
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    assert steps.send(httpx.Response(401)).url.path == "/bearer"  # type: ignore[attr-defined]
+    store.grant = Grant("r-1", "dead", auth.wall() + timedelta(hours=1))
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    store.grant = Grant("r-2", "alive", auth.wall() + timedelta(hours=1))
+    sent = steps.send(httpx.Response(401))  # type: ignore[attr-defined]
+    assert (sent.url.path, sent.headers["Authorization"]) == ("/list", "Bearer alive")
+
+
+def test_who_waits_for_a_turn_uses_what_the_other_one_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Busy(Store):
+        looks = 0
+
+        def try_turn(self, connection_id: str) -> Callable[[], None] | None:
+            self.looks += 1
+            if self.looks < 3:
+                return None
+            self.grant = Grant("r-2", "theirs", auth.wall() + timedelta(hours=1))
+            return super().try_turn(connection_id)
+
+    naps: list[float] = []
+    monkeypatch.setattr(auth.time, "sleep", naps.append)
+    store = Busy("r-1")
+    _, request = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    assert request.headers["Authorization"] == "Bearer theirs"
+    assert (naps, store.turns, store.saved) == ([auth.LOOK_AGAIN] * 2, ["begun", "ended"], [])
+
+
+def test_who_waits_too_long_for_a_turn_says_so_and_may_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stuck(Store):
+        def try_turn(self, connection_id: str) -> Callable[[], None] | None:
+            return None
+
+    monkeypatch.setattr(auth, "LONGEST_TURN", 0.1)
+    with pytest.raises(Unreachable, match=r"Another process has been renewing .* stop that process"):
+        begin(auth.refresh_token("/bearer")(credentials(tokens=Stuck("r-1"))))
+
+
+@pytest.mark.parametrize("ends", ["the-transport-breaks", "it-is-refused", "it-is-odd"])
+def test_a_turn_ends_however_the_asking_ends(ends: str) -> None:
+    store = Store("r-1")
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    if ends == "the-transport-breaks":
+        steps.close()  # type: ignore[attr-defined]
+    else:
+        answer = (
+            httpx.Response(400, json={"error": "invalid_client"}) if ends == "it-is-refused" else httpx.Response(200)
+        )
+        with pytest.raises(ExtractError):
+            steps.send(answer)  # type: ignore[attr-defined]
+    assert store.turns == ["begun", "ended"]
+
+
+def test_an_invalid_grant_is_asked_about_once_and_remembered_until_the_seed_changes() -> None:
+    store = Store("r-1")
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    refusal = {"error": "invalid_grant", "error_description": "Incorrect or invalid refresh token"}
+    with pytest.raises(SignedOut, match="Incorrect or invalid refresh token"):
+        steps.send(httpx.Response(400, json=refusal))  # type: ignore[attr-defined]
+    for _ in range(2):
+        with pytest.raises(SignedOut, match="Incorrect or invalid refresh token"):
+            begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    fresh = credentials(tokens=store, secrets={**SECRETS, "refresh_token": "fresh"})
+    assert form(begin(auth.refresh_token("/bearer")(fresh))[1])["refresh_token"] == "fresh"
+
+
+@pytest.mark.parametrize("answer", [(400, "invalid_client"), (503, ""), (429, "")], ids=str)
+def test_another_refusal_says_nothing_of_the_sign_in_and_is_not_remembered(answer: tuple[int, str]) -> None:
+    store = Store("r-1")
+    steps, _ = begin(auth.refresh_token("/bearer")(credentials(tokens=store)))
+    with pytest.raises(ExtractError) as caught:
+        steps.send(httpx.Response(answer[0], json={"error": answer[1]}))  # type: ignore[attr-defined]
+    assert not isinstance(caught.value, SignedOut)
+    assert store.saved == []
+    assert begin(auth.refresh_token("/bearer")(credentials(tokens=store)))[1].url.path == "/bearer"
+
+
+def test_without_a_seed_the_stored_sign_in_counts_and_without_either_nobody_is_asked() -> None:
+    unseeded = {"client_id": "app-1", "client_secret": "hush-hush", "refresh_token": ""}
+    request = begin(auth.refresh_token("/bearer")(credentials(secrets=unseeded, tokens=Store("r-1"))))[1]
+    assert form(request)["refresh_token"] == "r-1"
+    for tokens in (Store(), None):
+        with pytest.raises(SignedOut, match="Nobody has signed in yet"):
+            begin(auth.refresh_token("/bearer")(credentials(secrets=unseeded, tokens=tokens)))
+
+
+def test_a_client_may_say_who_it_is_in_the_form() -> None:
+    flow = auth.refresh_token("/token", client_in_form=True)(credentials())
+    request = begin(flow)[1]
+    assert "Authorization" not in request.headers
+    assert form(request) == {
+        "grant_type": "refresh_token",
+        "refresh_token": "seed-token",
+        "client_id": "app-1",
+        "client_secret": "hush-hush",
+    }
+
+
+def test_a_grant_shows_no_token() -> None:
+    assert "hush" not in repr(Grant("hush-1", "hush-2"))

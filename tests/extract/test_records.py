@@ -18,6 +18,7 @@ from morton_pipeline.extract.records import (
     column,
     columns,
     flatten,
+    gigabytes,
     key,
     number,
     settled_epoch,
@@ -192,3 +193,12 @@ def test_every_column_of_every_vendor_is_described_and_typed(vendor: Any) -> Non
         assert any(c.is_key for c in declared), endpoint.name
         assert not [c.name for c in declared if not c.description.endswith(".")], endpoint.name
         assert {c.sql_type for c in declared} <= {"varchar", "bigint", "boolean", "decimal(28, 9)"}
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(966367641600, "900.0"), ("0", "0.0"), (53687091, "0.0"), (53687092, "0.1"), ("much", "much"), (None, None)],
+    ids=str,
+)
+def test_bytes_become_gigabytes_to_one_decimal_and_what_is_no_number_is_left_alone(value: Any, read: Any) -> None:
+    assert gigabytes(value) == read

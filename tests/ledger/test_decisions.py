@@ -1,5 +1,6 @@
 """What may be decided, by whom, and in which words it is refused."""
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +14,7 @@ from morton_pipeline.book import Limits
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import Ledger, Outcome, decide, decisions, invoices, tables, verify
 from morton_pipeline.ledger.audit import write
+from morton_pipeline.ledger.lines import line_digest
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 LATER = date(2027, 2, 1)
@@ -37,15 +39,11 @@ def test_an_approval_keeps_the_whole_row(row: Row, choose: Choose, ledger: Ledge
     )
     assert (kept["decided_by"], kept["decided_at"], kept["period_month"]) == ("ann", AT, date(2026, 11, 1))
     assert '"unit_price":"22.0000"' in kept["row"]
+    assert json.loads(kept["row"])["line_sha256"] == line_digest(kept)
     assert '"explanation":"Acme Corp has 47 seats and pays for 40."' in kept["row"]
 
 
 REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "over_billed": (
-        {"kind": "over_billed", "variance_amount": Decimal(-22)},
-        "credit note in the accounting system for now, or amend",
-    ),
-    "no_usage": ({"kind": "no_usage"}, "credit note"),
     "unmapped_company": ({"kind": "unmapped_company", "client_id": None}, "map the company in company_mappings.csv"),
     "unmapped_sku": ({"kind": "unmapped_sku", "service_id": None}, "map the SKU in service_mappings.csv"),
     "not_audited": ({"kind": "not_audited"}, "not checked is not clean"),
@@ -53,13 +51,18 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "below_cost": ({"kind": "below_cost"}, "raise the price"),
     "implausible": ({"kind": "implausible"}, "morton extractions"),
     "unbilled_time": ({"kind": "unbilled_time"}, "map the entry"),
-    "in the client's favour": ({"kind": "invoice_mismatch", "variance_amount": Decimal(-1)}, "in the client's favour"),
     "no client": ({"client_id": None}, "map it first"),
     "no amount": ({"variance_amount": None}, "has no amount"),
     "half a cent": ({"variance_amount": Decimal("154.0050")}, "more than 2 decimals"),
     "a yen has no cents": ({"variance_amount": Decimal("154.5"), "currency": "JPY"}, "more than 0 decimals"),
     "already invoiced": ({"status": "invoiced"}, "it was invoiced already"),
 }
+
+
+@pytest.mark.parametrize("kind", ["over_billed", "no_usage", "invoice_mismatch"])
+def test_case_70_what_was_billed_too_much_is_approved_like_any_other_row(row: Row, choose: Choose, kind: str) -> None:
+    outcome = choose(row(kind=kind, variance_quantity=Decimal(-7), variance_amount=Decimal(-154)))
+    assert [d["amount"] for d in outcome.applied] == [Decimal(-154)]
 
 
 @pytest.mark.parametrize("name", REFUSALS)

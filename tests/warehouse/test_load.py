@@ -1,5 +1,6 @@
 """What a load leaves behind: records, their history, and the attempt itself."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -429,3 +430,30 @@ def test_a_list_is_not_held_for_another_tenant_s_doubt(book, tenant, hour, users
         {"userId": u["id"], "skuId": "s", "skuPartNumber": "SPB", "userPrincipalName": "x"} for u in users(20)
     )
     assert [one.status for one in load(book, other + mine)] == ["failed", "complete"]
+
+
+@pytest.mark.parametrize(
+    ("awaited", "status", "removed", "said"),
+    [
+        ({}, "complete", 3, ""),
+        ({"9": "Nine"}, "complete", 3, ""),
+        ({"3": "Three"}, "partial", 2, "Three is missing, though it was counted before: its last records stand."),
+        ({"1": "One", "2": "Two", "3": "Three"}, "partial", 1, "Three and Two are missing, though they were counted"),
+    ],
+    ids=["nothing", "what was never there", "one", "two, and one that came"],
+)
+def test_what_is_awaited_keeps_its_records_and_makes_the_scope_partial(
+    book, take, devices, extraction, query, awaited, status, removed, said
+):
+    take(devices(4))
+    (loaded,) = load(book, [replace(extraction(devices(1), 1), awaited=awaited)])
+    assert (loaded.status, loaded.removed_count) == (status, removed)
+    assert loaded.reason.startswith(said)
+    assert query("select count(*) from raw_ninjaone.devices where valid_to is null") == [(4 - removed,)]
+
+
+def test_names_of_many_that_are_awaited_are_cut(book, take, devices, extraction):
+    take(devices(9))
+    awaited = {str(n): f"N{n}" for n in range(2, 10)}
+    (loaded,) = load(book, [replace(extraction(devices(1), 1), awaited=awaited)])
+    assert loaded.reason.startswith("N2, N3, N4 and 5 more are missing, though they were counted before")

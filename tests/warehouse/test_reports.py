@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -73,11 +75,71 @@ def test_case_8_a_report_that_comes_again_changes_nothing(book, put, look, query
     assert (loaded.status, loaded.added_count, loaded.source_file) == ("complete", 2, "first.csv")
     before = raw_tables(book.warehouse)
     path.rename(path.with_name("second.csv"))
-    put("third", at=1, a=3, b=1)
+    put("third", a=3, b=1)
     assert look(2) == []
     assert look(3) == []
     assert raw_tables(book.warehouse) == before
     assert query(CURRENT) == [("a", 3), ("b", 1)]
+
+
+def test_content_seen_before_is_a_reading_of_a_later_moment_and_counts(book, put, look, query):
+    put("may", at=0, a=10)
+    put("june", at=2, a=15)
+    look(3)
+    put("july", at=4, a=10)
+    (july,) = look(5)
+    assert (july.status, july.changed_count, query(CURRENT)) == ("complete", 1, [("a", 10)])
+    put("august", at=6, a=10)
+    (august,) = look(7)
+    assert (august.status, august.changed_count, august.journal_file) == ("complete", 0, None)
+    assert query("select max(attempted_at) from raw.extractions where status = 'complete'") == [
+        (august.attempted_at.replace(tzinfo=None),)
+    ]
+    book.warehouse.unlink()
+    assert look(8) == []
+
+
+def test_a_report_of_an_earlier_day_never_overwrites_a_newer_one(book, put, look, query, raw_tables):
+    _declare_days(book)
+    put("2026-11-20", a=4)
+    look(1)
+    before = raw_tables(book.warehouse)
+    put("2026-11-19", a=99)
+    put("2026-11-18", a=4)
+    said: list[str] = []
+    assert look(2, say=said.append) == []
+    assert raw_tables(book.warehouse) == before
+    assert [line.split(",")[0] for line in said] == ["shield 2026-11-18.csv: left", "shield 2026-11-19.csv: left"]
+
+
+def test_two_looks_at_once_never_let_an_older_report_follow_a_newer_one(book, put, look, query, monkeypatch):
+    _declare_days(book)
+    newer = put("2026-11-20", a=4)
+    look(1)
+    newer.unlink()
+    put("2026-11-19", a=99)
+    real, before_the_other = reports.seen, iter([{"shield": files.Seen()}])
+    monkeypatch.setattr(reports, "seen", lambda *args, **more: next(before_the_other, None) or real(*args, **more))
+    assert look(2) == []
+    assert query(CURRENT) == [("a", 4)]
+
+
+def test_the_day_a_report_is_of_is_kept_and_comes_back_from_the_journal(book, put, look, query):
+    _declare_days(book)
+    put("2026-11-20", a=4)
+    (loaded,) = look(1)
+    assert loaded.stands_for_on == date(2026, 11, 20)
+    said = "select stands_for_on from raw.extractions"
+    assert query(said) == [(date(2026, 11, 20),)]
+    book.warehouse.unlink()
+    assert query(said) == [(date(2026, 11, 20),)]
+
+
+def _declare_days(book: Book) -> None:
+    """Let the names of the reports tell their days."""
+    blocks = deepcopy(CONNECTIONS)
+    blocks["connections"][0]["as_of"] = {"pattern": r"(\d{4}-\d{2}-\d{2})"}
+    (book.root / "connections.yaml").write_text(yaml.safe_dump(blocks), "utf-8")
 
 
 def test_a_warehouse_rebuilt_from_the_journal_still_knows_the_report(book, put, look, query, raw_tables):
@@ -188,7 +250,9 @@ def test_lines_from_before_reports_were_known_are_still_read(book, take, devices
     (book.root / "connections.yaml").write_text("connections: []\n", "utf-8")
     take(devices(3))
     (path,) = book.journal.glob("*.jsonl")
-    assert "source_" not in path.read_text("utf-8"), "a line of an API says nothing of reports"
+    assert not {"source_", "stands_for"} & set(re.findall("source_|stands_for", path.read_text("utf-8"))), (
+        "a line of an API says nothing of reports"
+    )
     book.warehouse.unlink()
     assert query("select status, source_file, source_sha256, source_as_of_at from raw.extractions") == [
         ("complete", None, None, None)
@@ -214,6 +278,21 @@ def test_a_tool_has_the_age_its_connection_declares_and_the_name_of_the_tool(boo
         ("shield-2", "mailshield", "records", 35 * 1440, "files"),
         ("vault", "vault", "companies", 2 * 1440, "rest"),
         ("vault", "vault", "records", 2 * 1440, "rest"),
+    ]
+
+
+def test_a_tool_is_called_by_the_title_any_of_its_connections_gives_it(book, hour, query):
+    declared = [dict(c) for c in CONNECTIONS["connections"]]
+    declared[0] |= {"title": "Mail Shield", "category": "security"}
+    (book.root / "connections.yaml").write_text(yaml.safe_dump({"connections": declared}), "utf-8")
+    with lock.connect(book, "test") as con:
+        tables.write_sources(con, Book(book.root), {}, hour(0))
+    named = query("select * from raw.tools where tool in ('mailshield', 'vault') order by all")
+    assert named == [("mailshield", "Mail Shield"), ("vault", "vault")]
+    assert query("select connection_id, category from raw.scopes where endpoint = 'records' order by all") == [
+        ("shield", "security"),
+        ("shield-2", "other"),
+        ("vault", "other"),
     ]
 
 

@@ -167,6 +167,14 @@ def test_a_connection_that_lists_its_own_tenants_has_those_it_has_seen(book, ext
     assert query("select count(*) from raw.scopes where tenant_id = 'contoso'") == [(4,)]
 
 
+def test_every_vendor_is_called_as_it_writes_itself_accounting_systems_too(book, query):
+    with connect(book, "test") as con:
+        tables.write_sources(con, book, {}, AT)
+    titles = dict(query("from raw.tools"))
+    assert titles["quickbooks_online"] == "QuickBooks Online"
+    assert titles == {v.name: v.title for v in VENDORS.values()}
+
+
 def test_vendor_rules_are_those_of_the_pages(book, query):
     with connect(book, "test") as con:
         tables.write_sources(con, book, {}, AT)
@@ -178,8 +186,11 @@ def test_vendor_rules_are_those_of_the_pages(book, query):
         "pending",
         "The device waits for approval in NinjaOne.",
     ) in query("from raw.vendor_rules")
-    assert query("select count(*) from raw.vendor_rules") == [
-        (sum(len(e.rules) for v in VENDORS.values() for e in v.endpoints),)
+    assert ("ninjaone", "devices", "approval_status", "APPROVED", "", "") in query("from raw.vendor_rules")
+    endpoints = [e for v in VENDORS.values() for e in v.endpoints]
+    assert query("select rule_name <> '' as is_rule, count(*) from raw.vendor_rules group by all order by all") == [
+        (False, sum(len(states) for e in endpoints for states in e.states.values())),
+        (True, sum(len(e.rules) for e in endpoints)),
     ]
 
 

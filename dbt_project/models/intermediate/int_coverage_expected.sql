@@ -2,6 +2,13 @@
 -- why: what a contract covers, and protection that is counted.
 with
 
+    -- Mailboxes and the people who have them are protected without a machine.
+    services as (
+        select *
+        from {{ ref("int_services") }}
+        where unit <> 'mailbox' and (category <> 'backup' or unit not in ('user', 'licence'))
+    ),
+
     contracted as (
         select distinct contracts.client_id, services.category, services.service_name
         from {{ ref("int_contract_versions") }} as contracts
@@ -9,7 +16,7 @@ with
             {{ ref("int_clients") }} as clients
             on clients.client_id = contracts.client_id
             and clients.status <> 'internal'
-        inner join {{ ref("int_services") }} as services on services.service_id = contracts.service_id
+        inner join services on services.service_id = contracts.service_id
         where
             contracts.effective_from <= clients.today_on
             and contracts.effective_to > clients.today_on
@@ -24,7 +31,7 @@ with
             on clients.client_id = positions.client_id
             and clients.status = 'active'
             and clients.today_on = positions.quantity_on
-        inner join {{ ref("int_services") }} as services on services.service_id = positions.service_id
+        inner join services on services.service_id = positions.service_id
         left join contracted on contracted.client_id = positions.client_id and contracted.category = services.category
         where services.category = 'security' and positions.observed_quantity > 0 and contracted.client_id is null
     ),

@@ -18,18 +18,30 @@ with
             and sources.source_state = 'known'
     ),
 
-    -- A backup tool that names machines of a class at a client can miss one; where it names none it only counts.
-    protected as (
-        select client_id, device_class, count(*) as machines
+    -- Who is without a backup is looked for among servers, and among the machines of a class of which any is
+    -- backed up; at a client without servers and without a backup, among all.
+    classes as (
+        select
+            client_id,
+            device_class,
+            sum(case when is_backed_up then 1 else 0 end) as machines,
+            max(case when device_class = 'server' then 1 else 0 end) over (partition by client_id) as has_servers,
+            sum(sum(case when is_backed_up then 1 else 0 end)) over (partition by client_id) as all_machines
         from {{ ref("int_device_outcomes") }}
-        where is_first and is_backed_up and device_class is not null
+        where is_first and device_class is not null
         group by client_id, device_class
+    ),
+
+    backed_up as (
+        select client_id, device_class, machines
+        from classes
+        where device_class = 'server' or machines > 0 or (has_servers = 0 and all_machines = 0)
     ),
 
     absent as (
         select outcomes.*, 'no_edr' as gap, 'security' as wanted
         from {{ ref("int_device_outcomes") }} as outcomes
-        where category = 'rmm' and in_security = 'absent' and device_class is not null
+        where category = 'rmm' and in_security = 'absent' and own_class is not null
         union all
         select outcomes.*, 'no_rmm' as gap, 'rmm' as wanted
         from {{ ref("int_device_outcomes") }} as outcomes
@@ -45,22 +57,31 @@ with
             absent.client_id,
             absent.record_path,
             absent.device_class,
-            absent.gap,
-            expected.titles,
+            -- What another tool counts there, and does not name, may be this machine.
+            case
+                when counted.titles is not null then replace(absent.gap, 'no_', 'undecided_') else absent.gap
+            end as gap,
+            coalesce(counted.titles, expected.titles) as titles,
             expected.fresh_until_at,
             expected.expected_because || case
-                when absent.gap = 'no_backup'
+                when absent.gap = 'no_backup' and backed_up.machines > 0
                 then
                     ', and machines of this class are backed up by name: '
-                    || cast(protected.machines as {{ dbt.type_string() }})
+                    || cast(backed_up.machines as {{ dbt.type_string() }})
+                when absent.gap = 'no_backup'
+                then ', and no machine of this class is backed up by name'
                 else ''
             end as expected_because
         from absent
         inner join expected on expected.client_id = absent.client_id and expected.category = absent.wanted
-        left join protected on protected.client_id = absent.client_id and protected.device_class = absent.device_class
+        left join
+            {{ ref("int_coverage_counted") }} as counted
+            on counted.client_id = absent.client_id
+            and counted.category = absent.wanted
+        left join backed_up on backed_up.client_id = absent.client_id and backed_up.device_class = absent.device_class
         where
             (absent.gap <> 'no_rmm' or expected.is_contracted)
-            and (absent.gap <> 'no_backup' or protected.machines is not null)
+            and (absent.gap <> 'no_backup' or backed_up.device_class is not null)
     ),
 
     -- Told of by the first tool, whichever side looks for the other.

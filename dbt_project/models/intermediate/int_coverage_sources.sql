@@ -1,11 +1,38 @@
--- For each client and kind of tool, the lists of machines there are and how far they can be trusted together.
+-- For each client and kind of tool, the lists that show machines, by name
+-- or by number, and how far they can be trusted together.
+{% set naming = var("devices") | map(attribute="vendor") | list %}
 with
 
+    read as (
+        select lists.*, scopes.category, scopes.declared_as
+        from {{ ref("int_client_lists") }} as lists
+        inner join
+            {{ ref("stg_morton__scopes") }} as scopes
+            on scopes.connection_id = lists.connection_id
+            and scopes.tenant_id = lists.tenant_id
+            and scopes.endpoint = lists.endpoint
+            and scopes.category in ('rmm', 'security', 'backup')
+        where lists.is_current
+    ),
+
+    -- A tool that is declared shows machines if it names any: one that counts mailboxes may be about security as well.
     lists as (
         {% for d in var("devices") %}
-            select client_id, '{{ d.category }}' as category, vendor, state, last_complete_at, fresh_until_at
-            from {{ ref("int_client_lists") }}
-            where vendor = '{{ d.vendor }}' and endpoint = '{{ d.endpoint }}' and is_current
+            select *
+            from read
+            where
+                endpoint = '{{ d.endpoint }}'
+                {% if d.is_declared %}
+                    and declared_as = '{{ d.vendor }}'
+                    and connection_id in (select connection_id from {{ ref("int_devices_unioned") }})
+                {% else %} and vendor = '{{ d.vendor }}'
+                {% endif %}
+            union all
+        {% endfor %}
+        {% for e in countable_endpoints() if e.vendor not in naming %}
+            select *
+            from read
+            where vendor = '{{ e.vendor }}' and endpoint = '{{ e.endpoint }}'
             {% if not loop.last %}
                 union all
             {% endif %}
@@ -24,7 +51,7 @@ with
 
     titles as (
         select client_id, category, {{ dbt.listagg("title", "', '", "order by title") }} as titles
-        from (select distinct client_id, category, {{ vendor_title("vendor") }} as title from lists) as named
+        from (select distinct client_id, category, {{ vendor_title("lists.vendor") }} as title from lists) as named
         group by client_id, category
     )
 

@@ -28,6 +28,10 @@ select
     -- A machine that several tools list is told of once, by the first of them.
     coalesce(ranked.first_rank > devices.category_rank, true) as is_first,
     coalesce(devices.device_class, ranked.partner_class) as device_class,
+    -- A tool that tells classes apart and names none says that it is none of them, such as a host of virtual machines.
+    case
+        when devices.is_declared then coalesce(devices.device_class, ranked.partner_class) else devices.device_class
+    end as own_class,
     coalesce(ranked.is_backed_up, false) or devices.category = 'backup' as is_backed_up,
     {% for category in ["rmm", "security", "backup"] %}
         case

@@ -13,10 +13,10 @@ with
                 | list
             ) %}
             select
-                '{{ d.category }}' as category,
-                '{{ d.vendor }}' as vendor,
+                {{ vendor_of(d, "devices") }} as vendor,
                 '{{ d.endpoint }}' as endpoint,
                 devices.connection_id,
+                devices.tenant_id,
                 devices.connection_id
                 || '|'
                 || devices.tenant_id
@@ -37,7 +37,7 @@ with
             {% if is_counted %}
                 inner join
                     {{ ref("int_records_classified") }} as classified
-                    on classified.vendor = '{{ d.vendor }}'
+                    on classified.vendor = {{ vendor_of(d, "devices") }}
                     and classified.record_path
                     = devices.connection_id || '|' || devices.tenant_id || '|{{ d.endpoint }}|' || devices.record_key
                     and classified.is_current
@@ -62,8 +62,9 @@ with
     firsts as (select record_path, min(valid_from) as first_at from records group by record_path)
 
 select
-    records.category,
-    {{ category_rank("records.category") }} as category_rank,
+    scopes.category,
+    scopes.declared_as is not null as is_declared,
+    {{ category_rank("scopes.category") }} as category_rank,
     records.vendor,
     records.endpoint,
     records.connection_id,
@@ -82,6 +83,13 @@ select
 from records
 inner join clients on clients.client_id = records.client_id
 inner join firsts on firsts.record_path = records.record_path
+inner join
+    {{ ref("stg_morton__scopes") }} as scopes
+    on scopes.connection_id = records.connection_id
+    and scopes.tenant_id = records.tenant_id
+    and scopes.endpoint = records.endpoint
+    -- A tool that is declared may name machines and be about something else.
+    and scopes.category in ('rmm', 'security', 'backup')
 where
     records.valid_to is null
     and coalesce(nullif(trim(records.host_name), ''), records.serial_number, records.mac_addresses) is not null

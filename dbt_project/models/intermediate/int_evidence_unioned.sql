@@ -20,7 +20,7 @@ with
             findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
             and spells.spell_from <= findings.measured_on
             and spells.spell_to >= findings.began_on
-            and spells.standing in ('counted', 'excluded')
+            and spells.standing in ('counted', 'excluded', 'unknown_state')
     ),
 
     merged as (
@@ -73,8 +73,8 @@ with
             record_name,
             quantity,
             case
-                when coalesce(standing_now, standing_agreed) = 'excluded'
-                then 'excluded'
+                when coalesce(standing_now, standing_agreed) in ('excluded', 'unknown_state')
+                then coalesce(standing_now, standing_agreed)
                 when vendor <> count_vendor
                 then 'coverage_only'
                 when included.place <= included.included_quantity
@@ -125,7 +125,7 @@ with
                 spells.record_id,
                 spells.record_name,
                 spells.unit_count as quantity,
-                'unmapped' as bucket,
+                spells.standing as bucket,
                 spells.standing_reason as bucket_reason,
                 spells.stood_from as first_seen_on,
                 findings.measured_on as last_seen_on,
@@ -133,7 +133,7 @@ with
                 case when spells.stood_from >= findings.period_month then 'added' else 'kept' end as change
             from {{ ref("int_findings_unioned") }} as findings
             inner join {{ ref("int_spells") }} as spells on {{ way }}
-            where spells.standing = 'unmapped' and spells.is_current
+            where spells.standing in ('unmapped', 'unknown_state') and spells.is_current
             {% if not loop.last %}
                 union all
             {% endif %}
@@ -143,7 +143,7 @@ with
     invoiced as (
         select
             findings.discrepancy_id,
-            'quickbooks_online' as vendor,
+            lines.vendor,
             lines.connection_id,
             lines.accounting_id || '/' || lines.line_id as record_path,
             lines.accounting_id || '/' || lines.line_id as record_id,

@@ -52,11 +52,17 @@ with
             coalesce(evidence.added_count, 0) as added_count,
             coalesce(evidence.removed_count, 0) as removed_count,
             coalesce(mappings.mapping_hash, '') as mapping_hash,
+            -- Whom the accounting system bills, and for which item.
+            coalesce(clients.accounting_customer_id, '')
+            || '>'
+            || coalesce(services.accounting_item_id, '') as billed_to,
             case when source_state = 'known' and observed_quantity = 0 then 'zero' else source_state end as state,
             {{ vendor_title("vendor") }} as vendor_title
         from {{ ref("int_findings_unioned") }} as findings
         left join evidence on evidence.discrepancy_id = findings.discrepancy_id
         left join mappings on mappings.client_id = findings.client_id
+        left join {{ ref("int_clients") }} as clients on clients.client_id = findings.client_id
+        left join {{ ref("int_services") }} as services on services.service_id = findings.service_id
     )
 
 select
@@ -72,7 +78,7 @@ select
             ~ dbt.type_string()
             ~ "), '')"
             ~ " || '|' || coalesce(currency, '') || '|' || contract_text || '|' || mapping_hash || '|' || evidence_hash"
-            ~ " || '|' || case when source_state = 'known' then 'fresh' else source_state end"
+            ~ " || '|' || case when source_state = 'known' then 'fresh' else source_state end || '|' || billed_to"
         )
     }} as seal,
     case
@@ -208,5 +214,6 @@ select
                     || coalesce(cast(source_as_of_at as {{ dbt.type_string() }}), 'never')
                     || ' UTC.'
             end
+            || {{ say_caveat("vendor") }}
     end as explanation
 from joined

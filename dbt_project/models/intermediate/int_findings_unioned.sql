@@ -3,7 +3,16 @@ with
 
     invoiced as (
         select
-            client_id, service_id, period_month, cast(sum(coalesce(quantity, 0)) as decimal(18, 4)) as invoiced_quantity
+            client_id,
+            service_id,
+            period_month,
+            cast(sum(coalesce(quantity, 0)) as decimal(18, 4)) as invoiced_quantity,
+            {{
+                dbt.listagg(
+                    "distinct case when amount >= 0 then coalesce(doc_number, accounting_id) end",
+                    "', '",
+                )
+            }} as invoiced_as
         from {{ ref("int_invoiced_quantities") }}
         where service_id is not null
         group by client_id, service_id, period_month
@@ -53,7 +62,7 @@ with
             service_id,
             service_name,
             'invoice_mismatch' as kind,
-            'quickbooks_online' as vendor,
+            accounting_vendor as vendor,
             client_id as client_subject,
             service_id as service_subject,
             observed_quantity,
@@ -113,7 +122,7 @@ with
             true as is_estimate,
             true as has_agreed_set,
             last_on as measured_on,
-            unit_reason as remark
+            remark
         from {{ ref("int_unmapped_variances") }}
     ),
 
@@ -210,7 +219,8 @@ select
     unioned.*,
     {{ discrepancy_id("unioned.period_month", "unioned.client_subject", "unioned.service_subject", "unioned.kind") }}
     as discrepancy_id,
-    invoiced.invoiced_quantity
+    invoiced.invoiced_quantity,
+    invoiced.invoiced_as
 from unioned
 left join
     invoiced

@@ -5,10 +5,10 @@ with
     -- from; a client nobody there knows could be in any of them.
     seen as (
         select connection_id, customer_id
-        from {{ ref("stg_quickbooks_online__customers") }}
+        from {{ ref("int_accounting_customers") }}
         union
         select connection_id, customer_id
-        from {{ ref("stg_quickbooks_online__invoices") }}
+        from {{ ref("int_accounting_documents") }}
     ),
 
     homes as (
@@ -31,8 +31,8 @@ with
         from {{ ref("int_clients") }} as clients
         inner join
             {{ ref("int_scope_states") }} as states
-            on states.vendor = 'quickbooks_online'
-            and states.endpoint in ('invoices', 'invoice_lines')
+            on states.connection_id in (select connection_id from {{ ref("stg_morton__scopes") }} where is_invoicing)
+            and states.endpoint in {{ accounting_lists() }}
         left join (select distinct client_id from homes) as housed on housed.client_id = clients.client_id
         left join homes on homes.client_id = clients.client_id and homes.connection_id = states.connection_id
         where
@@ -83,9 +83,10 @@ with
         where
             client_months.client_id is not null
             -- Without an invoice a month is compared once it is over, and only if its end was read: an invoice may
-            -- have come since.
+            -- have come since. Months that only reports tell of are left: invoices may not reach as far back.
             or (
                 not periods.is_open
+                and not coalesce(periods.is_before_first_reading, false)
                 and (
                     accounting.source_state = 'known'
                     or {{ local_date("accounting.source_as_of_at", "clients.time_zone") }} > periods.last_on
@@ -174,6 +175,7 @@ with
 
 select
     *,
+    (select min(vendor) from {{ ref("stg_morton__scopes") }} where is_invoicing) as accounting_vendor,
     cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
     {{ round_money("(contracted_quantity - invoiced_quantity) * price", "currency") }} as variance_amount
 from compared

@@ -1,4 +1,5 @@
--- The numbers of a client's service side by side in the open month: agreed, counted, bought and assigned.
+-- The numbers of a client's service side by side in the open month: agreed, counted, bought, assigned, and charged to
+-- us.
 with
 
     agreed as (
@@ -18,6 +19,16 @@ with
             and positions.quantity_on = periods.last_on
     ),
 
+    charged as (
+        select invoices.*
+        from {{ ref("int_distributor_invoices") }} as invoices
+        inner join
+            {{ ref("int_periods") }} as periods
+            on periods.client_id = invoices.client_id
+            and periods.is_open
+            and periods.period_month = invoices.period_month
+    ),
+
     subjects as (
         select client_id, service_id
         from agreed
@@ -29,6 +40,9 @@ with
         select client_id, service_id
         from {{ ref("int_purchased_quantities") }}
         where quantity <> 0
+        union
+        select charged.client_id, charged.service_id
+        from charged
     ),
 
     -- A service that is counted where it is deployed is in use as often as it is counted.
@@ -68,8 +82,15 @@ select
     coalesce(purchased.has_currencies, false) as has_currencies,
     purchased.long_term,
     purchased.commitment_ends_on,
+    purchased.is_term_only,
+    purchased.largest_quantity,
+    purchased.smallest_quantity,
     purchased.other_vendor,
     purchased.other_quantity,
+    charged.vendor as distributor_vendor,
+    charged.quantity as distributor_invoiced_quantity,
+    charged.cost_amount as distributor_invoiced_amount,
+    charged.currency as distributor_invoiced_currency,
     coalesce(assigned.vendor, deployed.vendor) as assigned_vendor,
     assigned.vendor is null and deployed.vendor is not null as is_deployed,
     case
@@ -97,6 +118,7 @@ left join
     {{ ref("int_purchased_quantities") }} as purchased
     on purchased.client_id = subjects.client_id
     and purchased.service_id = subjects.service_id
+left join charged on charged.client_id = subjects.client_id and charged.service_id = subjects.service_id
 left join
     {{ ref("int_assigned_quantities") }} as assigned
     on assigned.client_id = subjects.client_id

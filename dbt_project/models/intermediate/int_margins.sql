@@ -39,6 +39,11 @@ with
                 when contract_id is null then 0 else {{ round_money("contracted_quantity * unit_price", "currency") }}
             end as billed_amount,
             case when is_purchased_fresh and is_assigned_fresh then purchased_quantity - assigned_quantity end as spare,
+            -- Where two lists of purchases differ, only what exceeds both is surely not bought.
+            case when is_purchased_fresh and is_assigned_fresh then assigned_quantity - largest_quantity end as missing,
+            case
+                when is_purchased_fresh and is_assigned_fresh then assigned_quantity - smallest_quantity
+            end as doubtful,
             case when is_bought then is_purchased_fresh else is_counted_fresh end as is_cost_fresh
         from costed
     ),
@@ -48,7 +53,8 @@ with
             *,
             {{ round_money("exact_cost", "coalesce(cost_currency, '')") }} as cost_amount,
             case when spare > 0 then spare when spare is not null then 0 end as waste_quantity,
-            case when spare < 0 then - spare when spare is not null then 0 end as risk_quantity,
+            case when missing > 0 then missing when missing is not null then 0 end as risk_quantity,
+            coalesce(missing <= 0 and doubtful > 0, false) as is_doubtful,
             coalesce(
                 contract_id is not null
                 and billing_model <> 'flat'

@@ -1,5 +1,8 @@
 -- Which patterns fit which class of records. The field is data, so each endpoint looks its columns up by name.
 {% for e in countable_endpoints() %}
+    {% set looked_at -%}
+        case patterns.field {% for field in e.fields %} when '{{ field }}' then classes.{{ field }} {% endfor %} end
+    {%- endset %}
     select
         classes.vendor,
         '{{ e.endpoint }}' as endpoint,
@@ -8,6 +11,7 @@
         patterns.purpose,
         patterns.names,
         patterns.field,
+        {{ looked_at }} as value,
         patterns.pattern,
         patterns.is_literal,
         patterns.priority,
@@ -30,8 +34,7 @@
         {{ ref("int_patterns") }} as patterns
         on patterns.vendor = classes.vendor
         and patterns.endpoint = '{{ e.endpoint }}'
-        and case patterns.field {% for field in e.fields %} when '{{ field }}' then classes.{{ field }} {% endfor %} end
-        like patterns.like_pattern escape '!'
+        and {{ looked_at }} like patterns.like_pattern escape '!'
     {% if not loop.last %}
         union all
     {% endif %}

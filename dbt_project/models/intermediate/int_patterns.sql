@@ -22,7 +22,7 @@ with
             endpoint,
             field,
             pattern,
-            'rule' as purpose,
+            case when rule_name = '' then 'state' else 'rule' end as purpose,
             rule_name as names,
             reason,
             100 as priority,
@@ -31,12 +31,32 @@ with
         from {{ ref("stg_morton__vendor_rules") }}
     ),
 
+    -- Where a page lists the states that count, every value is looked at: one that nothing else fits is unknown.
+    any_state as (
+        select distinct
+            vendor,
+            endpoint,
+            field,
+            '*' as pattern,
+            'any_state' as purpose,
+            names,
+            reason,
+            priority,
+            effective_from,
+            effective_to
+        from rules
+        where purpose = 'state'
+    ),
+
     unioned as (
         select *
         from mappings
         union all
         select *
         from rules
+        union all
+        select *
+        from any_state
     )
 
 select

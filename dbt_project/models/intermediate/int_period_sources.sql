@@ -95,6 +95,8 @@ select
     min(
         case when is_open then last_complete_at when is_late then first_after_at else last_before_at end
     ) as source_as_of_at,
+    -- The day that reading stands for: what began later, nobody has seen.
+    min(case when is_late then first_after_on else last_before_on end) as last_seen_on,
     case
         when min(case when is_fresh then 1 else 0 end) = 1
         then 'known'

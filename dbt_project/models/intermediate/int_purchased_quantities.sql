@@ -1,5 +1,6 @@
 -- What is bought of a service for a client, and what that costs a month. Where a distributor lists it,
--- its number stands; else what the vendor itself says was bought. Numbers of two vendors are never added.
+-- its number stands; else what the vendor itself says was bought. Numbers of two vendors are never added:
+-- what is bought through both is whole in neither list, or in one alone, and nothing says which.
 with
 
     records as (
@@ -8,6 +9,7 @@ with
             costs.partner_cost,
             costs.currency,
             costs.commitment_ends_on,
+            costs.requires_commitment,
             case
                 when lower(coalesce(costs.billing_term, 'monthly')) <> 'monthly' then costs.billing_term
             end as long_term
@@ -26,7 +28,8 @@ with
             min(currency) as currency,
             count(distinct currency) > 1 as has_currencies,
             max(long_term) as long_term,
-            max(commitment_ends_on) as commitment_ends_on
+            max(commitment_ends_on) as commitment_ends_on,
+            max(case when requires_commitment then 1 else 0 end) = 1 as is_term_only
         from records
         group by client_id, service_id, vendor
     ),
@@ -48,11 +51,14 @@ with
             read.vendor,
             vendors.is_distributor,
             coalesce(bought.quantity, 0) as quantity,
+            max(coalesce(bought.quantity, 0)) over (partition by read.client_id, read.service_id) as largest_quantity,
+            min(coalesce(bought.quantity, 0)) over (partition by read.client_id, read.service_id) as smallest_quantity,
             bought.cost_amount,
             bought.currency,
             coalesce(bought.has_currencies, false) as has_currencies,
             bought.long_term,
             bought.commitment_ends_on,
+            bought.is_term_only,
             row_number() over (
                 partition by read.client_id, read.service_id
                 order by case when vendors.is_distributor then 0 else 1 end, read.vendor
@@ -74,12 +80,15 @@ select
     chosen.vendor,
     chosen.is_distributor,
     cast(chosen.quantity as decimal(18, 4)) as quantity,
+    cast(chosen.largest_quantity as decimal(18, 4)) as largest_quantity,
+    cast(chosen.smallest_quantity as decimal(18, 4)) as smallest_quantity,
     -- A price for a year is no price for a month, and amounts of two currencies are no sum.
     case when chosen.long_term is null and not chosen.has_currencies then chosen.cost_amount end as cost_amount,
     case when not chosen.has_currencies then chosen.currency end as currency,
     chosen.has_currencies,
     chosen.long_term,
     chosen.commitment_ends_on,
+    coalesce(chosen.is_term_only, false) as is_term_only,
     others.vendor as other_vendor,
     cast(others.quantity as decimal(18, 4)) as other_quantity
 from ranked as chosen

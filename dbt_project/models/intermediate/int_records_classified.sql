@@ -1,4 +1,4 @@
--- Every record version, in each stretch of unchanged mappings: which client, which service, which rule.
+-- Every record version, in each stretch of unchanged mappings: which client, service, rule or unknown state.
 with
 
     records as (
@@ -47,6 +47,36 @@ with
         where rules.purpose = 'rule' and services.pattern_key is null
     ),
 
+    -- A value that is none of those the vendor's page knows, unless a mapping names it outright.
+    unknown_states as (
+        select
+            states.vendor,
+            states.endpoint,
+            states.class_text,
+            states.era_from,
+            min(states.field || ' reads ' || states.value) as state_reason
+        from matches as states
+        left join
+            matches as known
+            on known.vendor = states.vendor
+            and known.endpoint = states.endpoint
+            and known.class_text = states.class_text
+            and known.era_from = states.era_from
+            and known.field = states.field
+            and known.purpose in ('rule', 'state')
+        left join
+            service_patterns as services
+            on services.vendor = states.vendor
+            and services.endpoint = states.endpoint
+            and services.class_text = states.class_text
+            and services.era_from = states.era_from
+            and services.place = 1
+            and services.field = states.field
+            and services.is_literal
+        where states.purpose = 'any_state' and known.pattern_key is null and services.pattern_key is null
+        group by states.vendor, states.endpoint, states.class_text, states.era_from
+    ),
+
     classes as (select distinct vendor, endpoint, class_text, era_from from matches),
 
     decided as (
@@ -56,7 +86,8 @@ with
             services.pattern_key as service_pattern_key,
             -- The reference list is about part numbers, and has no pattern of its own to compare with.
             coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
-            rules.names as pattern_rule
+            rules.names as pattern_rule,
+            unknown_states.state_reason
         from classes
         left join
             service_patterns as services
@@ -72,6 +103,12 @@ with
             and rules.class_text = classes.class_text
             and rules.era_from = classes.era_from
             and rules.place = 1
+        left join
+            unknown_states
+            on unknown_states.vendor = classes.vendor
+            and unknown_states.endpoint = classes.endpoint
+            and unknown_states.class_text = classes.class_text
+            and unknown_states.era_from = classes.era_from
     ),
 
     mapped as (
@@ -96,6 +133,7 @@ with
             end as unit_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
+            decided.state_reason,
             decided.is_sku_named_outright
         from records
         cross join
@@ -115,15 +153,34 @@ with
         left join {{ ref("int_services") }} as services on services.service_id = decided.service_id
     ),
 
+    -- A version holds from the day that the reading which brought it stands for, to that of the one which closed it.
     dated as (
         select
-            *,
+            mapped.*,
             coalesce(
                 pattern_rule, case when not coalesce(is_sku_named_outright, false) then reference_rule end
             ) as rule_name,
-            {{ local_date("valid_from", "time_zone") }} as version_from,
-            coalesce({{ local_date("valid_to", "time_zone") }}, cast('9999-12-31' as date)) as version_to
+            coalesce(opened.stands_for_on, {{ local_date("mapped.valid_from", "mapped.time_zone") }}) as version_from,
+            coalesce(
+                closed.stands_for_on,
+                {{ local_date("mapped.valid_to", "mapped.time_zone") }},
+                cast('9999-12-31' as date)
+            ) as version_to
         from mapped
+        left join
+            {{ ref("int_reading_days") }} as opened
+            on opened.connection_id = mapped.connection_id
+            and opened.endpoint = mapped.endpoint
+            and opened.tenant_id = mapped.tenant_id
+            and opened.time_zone = mapped.time_zone
+            and opened.known_at = mapped.valid_from
+        left join
+            {{ ref("int_reading_days") }} as closed
+            on closed.connection_id = mapped.connection_id
+            and closed.endpoint = mapped.endpoint
+            and closed.tenant_id = mapped.tenant_id
+            and closed.time_zone = mapped.time_zone
+            and closed.known_at = mapped.valid_to
     )
 
 select
@@ -140,6 +197,7 @@ select
     service_pattern_key,
     unit_reason,
     rule_name,
+    state_reason,
     record_id,
     record_name,
     person_key,

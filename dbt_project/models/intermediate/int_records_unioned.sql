@@ -19,10 +19,7 @@
         mark,
         case when skus.is_free_or_trial then 'free_or_trial_sku' end as reference_rule,
         cast(unit_count as decimal(18, 4)) as unit_count,
-        -- A distributor sells seats, agents and machines alike, and does not say which.
-        {% if is_distributor(e) %} cast(null as {{ dbt.type_string() }}) as unit,
-        {% else %} unit,
-        {% endif %}
+        unit,
         valid_from,
         valid_to
     from {{ ref("stg_" ~ e.vendor ~ "__" ~ e.endpoint) }} as records

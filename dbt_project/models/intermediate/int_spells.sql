@@ -127,6 +127,7 @@ with
             cut.service_pattern_key,
             cut.unit_reason,
             cut.rule_name,
+            cut.state_reason,
             cut.record_id,
             cut.record_name,
             cut.person_key,
@@ -152,6 +153,8 @@ with
                 then 'internal'
                 when cut.exclusion_id is not null
                 then 'excluded'
+                when cut.state_reason is not null
+                then 'unknown_state'
                 when cut.unit_reason is not null
                 then 'unmapped'
                 when cut.service_id is null and counted_skus.sku is not null
@@ -171,6 +174,8 @@ with
                 then 'our own company'
                 when cut.exclusion_id is not null
                 then 'exclusion ' || cut.exclusion_id
+                when cut.state_reason is not null
+                then cut.state_reason
                 when cut.unit_reason is not null
                 then cut.unit_reason
                 when cut.service_id is null and counted_skus.sku is not null

@@ -1,4 +1,4 @@
--- Companies mapped to no client and SKUs mapped to no service, with what they would bring at list price.
+-- Companies mapped to no client, SKUs mapped to no service, and what is in a state nobody knows, at list price.
 with
 
     records as (
@@ -28,7 +28,7 @@ with
             and guessed.name = lower(spells.sku_name)
         left join
             {{ ref("int_calendar") }} as calendar on calendar.calendar_on = {{ plus_days(-1, "spells.stood_from") }}
-        where spells.standing = 'unmapped' and spells.is_current
+        where spells.standing in ('unmapped', 'unknown_state') and spells.is_current
     ),
 
     subjects as (
@@ -69,7 +69,12 @@ select
         )
     }}
     as accumulated_amount,
-    max(subjects.unit_reason) as unit_reason,
+    coalesce(
+        'in a state nobody knows yet ('
+        || min(case when subjects.standing = 'unknown_state' then subjects.state_reason end)
+        || ')',
+        max(subjects.unit_reason)
+    ) as remark,
     min(subjects.stood_from) as began_on,
     min(states.last_complete_at) as source_as_of_at,
     case

@@ -10,6 +10,7 @@ with
             sources.is_late_measured,
             sources.source_state,
             sources.source_as_of_at,
+            sources.last_seen_on,
             contract.client_id,
             contract.service_id,
             contract.vendor,
@@ -53,7 +54,6 @@ with
             measured.*,
             clients.client_name,
             clients.today_on,
-            {{ local_date("measured.source_as_of_at", "clients.time_zone") }} as last_read_on,
             case when measured.is_list_price then money.main_currency else clients.currency end as currency,
             services.service_name,
             services.unit,
@@ -96,4 +96,4 @@ left join
     and lost.quantity_on < varied.measured_on
 where
     -- What began after the last good reading was not seen by anybody: it is not a finding yet.
-    varied.source_state = 'known' or varied.began_on <= varied.last_read_on
+    varied.source_state = 'known' or varied.began_on <= varied.last_seen_on

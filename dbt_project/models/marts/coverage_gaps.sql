@@ -116,6 +116,8 @@ select
     || case
         when gap = 'ambiguous'
         then ' and cannot be told from others by its ' || matched_by || ': it could be ' || candidates
+        when gap like 'undecided%'
+        then ', and nobody can tell whether it is in ' || titles || ' as well: only numbers are known there, no names'
         else ' and not in ' || titles
     end
     || '. '

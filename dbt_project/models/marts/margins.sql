@@ -15,6 +15,7 @@ with
                 ', ',
                 case when margins.waste_quantity > 0 then 'waste' end,
                 case when margins.risk_quantity > 0 then 'risk' end,
+                case when margins.is_doubtful then 'lists_differ' end,
                 case when margins.is_below_cost and margins.is_cost_fresh then 'below_cost' end
             ) as finding,
             margins.commitment_ends_on > margins.last_on as is_committed
@@ -88,10 +89,18 @@ select
                 || case
                     when is_committed
                     then ', committed until ' || cast(commitment_ends_on as {{ dbt.type_string() }})
+                    when is_term_only
+                    then ', sold for a fixed term only'
                     else ''
                 end
         end,
         case when risk_quantity > 0 then {{ say_quantity("risk_quantity") }} || ' in use and not bought' end,
+        case when is_doubtful then 'whether all in use is bought depends on which of the two is right' end,
+        {{ say_quantity("distributor_invoiced_quantity") }}
+        || ' invoiced by '
+        || {{ vendor_title("distributor_vendor") }}
+        || ' this month'
+        || coalesce(' for ' || {{ say_money("distributor_invoiced_amount", "distributor_invoiced_currency") }}, ''),
         case
             when is_below_cost
             then 'one costs ' || {{ say_money("unit_cost", "cost_currency") }} || ', more than it brings'
@@ -110,5 +119,8 @@ select
     || '.' as explanation,
     source_state,
     fresh_until_at,
-    commitment_ends_on
+    commitment_ends_on,
+    distributor_invoiced_quantity,
+    distributor_invoiced_amount,
+    distributor_invoiced_currency
 from judged

@@ -46,4 +46,4 @@ left join
     on records.service_id is null
     and records.unit_reason is null
     and guessed.name = lower(records.sku_name)
-where records.bucket = 'unmapped'
+where records.bucket in ('unmapped', 'unknown_state')

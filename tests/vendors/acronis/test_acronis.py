@@ -10,7 +10,7 @@ import pytest
 from morton_pipeline.extract.fetch import Extraction, fetch
 from morton_pipeline.extract.pages import Call, Page
 from morton_pipeline.extract.records import validate
-from morton_pipeline.vendors import VENDORS
+from morton_pipeline.vendors import VENDORS, acronis
 from tests.conftest import Connect
 from tests.vendors.replay import AT, Recorded, replay, rows
 
@@ -56,15 +56,34 @@ def test_a_usage_is_told_by_tenant_service_name_edition_and_storage(found: dict[
 
 
 def test_a_usage_says_what_its_tenant_is(found: dict[str, pd.DataFrame]) -> None:
-    columns = ("tenant_name", "tenant_kind", "tenant_pricing_mode", "tenant_enabled", "tenant_number")
+    columns = ("tenant_name", "tenant_kind", "tenant_state", "tenant_enabled", "tenant_number")
     assert list(dict.fromkeys(rows(found["usages"], *columns))) == [
         ("Northgate", "partner", "production", "True", "7001"),
         ("East", "folder", "production", "True", "7002"),
         ("Fernwood Dental", "customer", "production", "True", "7003"),
         ("Fernwood Lab", "unit", "production", "True", "7004"),
         ("Plum Salon", "customer", "trial", "True", "7005"),
-        ("Heron Books", "customer", None, "False", "7006"),
+        ("Heron Books", "customer", "production", "False", "7006"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "began", "state"),
+    [
+        ("production", "2024-02-01T00:00:00Z", "production"),
+        (None, "2024-02-01T00:00:00Z", "production"),
+        ("production", None, "trial"),
+        (None, None, "trial"),
+        ("trial", None, "trial"),
+        ("Trial", "2024-02-01T00:00:00Z", "trial"),
+        ("Sandbox", "2024-02-01T00:00:00Z", "sandbox"),
+        ("Sandbox", None, "sandbox"),
+    ],
+)
+def test_a_tenant_is_on_trial_by_either_of_two_fields(mode: str | None, began: str | None, state: str) -> None:
+    tenant = {"id": "t", "pricing_mode": mode, "production_start_date": began}
+    (usage,) = acronis.with_tenant([{"tenant_uuid": "t"}], {"tenants": [tenant]})
+    assert usage["tenant_state"] == state
 
 
 def test_case_5_a_tenant_the_batch_left_out_is_asked_by_itself(found: dict[str, pd.DataFrame]) -> None:

@@ -31,14 +31,14 @@ def test_appliances_are_listed_once_and_the_child_reseller_s_is_told_apart(found
 
 
 def test_assets_come_in_pages_or_bare_and_carry_what_their_appliance_is(found: dict[str, pd.DataFrame]) -> None:
-    columns = ("record_key", "name", "type", "is_archived", "device__hidden", "device__child_reseller")
+    columns = ("record_key", "asset_class", "type", "is_archived", "device__hidden", "device__child_reseller")
     assert rows(found["assets"], *columns) == [
-        ("AAA1/101", "FERN-DC1", "agent", "False", "False", "False"),
-        ("AAA1/102", "FERN-PC7", "agent", "False", "False", "False"),
-        ("AAA1/103", "fern-nas", "nasShare", "False", "False", "False"),
-        ("AAA1/4b65", "FERN-LAB", None, "True", "False", "False"),
-        ("BBB2/101", "GULL-SQL", "agent", "False", "False", "False"),
-        ("DDD4/401", "BROOK-DC1", "agent", "False", "False", "True"),
+        ("AAA1/101", "server", "agent", "False", "False", "False"),
+        ("AAA1/102", "workstation", "agent", "False", "False", "False"),
+        ("AAA1/103", "share", "nasShare", "False", "False", "False"),
+        ("AAA1/4b65", "agent", None, "True", "False", "False"),
+        ("BBB2/101", "server", "agent", "False", "False", "False"),
+        ("DDD4/401", "server", "agent", "False", "False", "True"),
     ]
     assert rows(found["assets"], "device__organization_id", "device__client_company_name")[3:] == [
         ("51", "Fernwood Dental"),
@@ -77,7 +77,7 @@ def test_seats_are_told_by_their_state_and_by_what_datto_charges_for(found: dict
         ("9001|User|r6", "cy@fern.test", "Unprotected", "0", "not_billable"),
         ("9002|User|di@heron.test", "di@heron.test", "Active", None, "not_said"),
         ("9002|SharedDrive|Shared", "Shared", "Active", None, "free_seat_type"),
-        ("9002|User|r9", "ed@heron.test", "Active", "perhaps", "unknown"),
+        ("9002|User|r9", "ed@heron.test", "Active", "perhaps", "perhaps"),
         ("9002|Workspace|r10", "flo@heron.test", "Active", "True", "billable"),
     ]
 
@@ -93,13 +93,13 @@ def test_a_seat_knows_the_organisation_of_the_appliances_where_datto_says_it(fou
 Change = Callable[[Any], Any]
 
 
-def changed(connect: Connect, path: str, change: Change) -> dict[str, Extraction]:
+def changed(connect: Connect, path: str, change: Change, status: int = 200) -> dict[str, Extraction]:
     """Read the recorded traffic with the answers of one path changed."""
     recorded = Recorded("datto_bcdr")
 
     def answer(request: httpx.Request) -> httpx.Response:
         response = recorded(request)
-        return httpx.Response(200, json=change(response.json())) if request.url.path == path else response
+        return httpx.Response(status, json=change(response.json())) if request.url.path == path else response
 
     vendor = replace(VENDORS["datto_bcdr"], rate=None)
     extractions = fetch(connect("datto_bcdr"), vendor, at=AT, transport=httpx.MockTransport(answer))
@@ -137,6 +137,22 @@ def test_case_4_a_list_that_was_cut_is_refused(
 def test_a_child_reseller_s_appliance_is_not_held_against_its_own_count(connect: Connect) -> None:
     assets = changed(connect, "/v1/bcdr/device/DDD4/asset", without_any)["assets"]
     assert (len(assets.rows or ()), assets.error) == (5, "")
+
+
+@pytest.mark.parametrize("status", [403, 404])
+@pytest.mark.parametrize(("serial", "is_read"), [("DDD4", True), ("AAA1", False), ("CCC3", False)])
+def test_only_a_child_reseller_s_appliance_may_be_refused(
+    connect: Connect, serial: str, status: int, is_read: bool
+) -> None:
+    refusal = {"code": str(status), "message": "No."}
+    assets = changed(connect, f"/v1/bcdr/device/{serial}/asset", lambda _: refusal, status)["assets"]
+    assert (assets.rows is not None) is is_read
+    assert [row["device"]["serialNumber"] for row in assets.rows or ()] == (["AAA1"] * 4 + ["BBB2"]) * is_read
+
+
+def test_an_answer_without_a_list_is_no_refusal(connect: Connect) -> None:
+    assets = changed(connect, "/v1/bcdr/device/DDD4/asset", lambda _: {"results": []})["assets"]
+    assert "the answer's shape has changed" in assets.error
 
 
 def test_own_appliances_that_came_twice_are_refused(connect: Connect) -> None:

@@ -20,6 +20,8 @@ from tests.vendors.replay import AT, replay, rows
 
 FERNWOOD, GULL = "7d1c0e5a-0000-4000-8000-000000000001", "7d1c0e5a-0000-4000-8000-000000000002"
 DEVICES = "/api/v2/account/devices"
+ORPHAN = ("devices", "device-11", "standing")
+"""A device whose site the list of sites does not name: it may be an OnDemand one."""
 
 
 def ruled_out(vendor: str, endpoint: str, frame: pd.DataFrame) -> dict[str, str]:
@@ -33,7 +35,7 @@ def ruled_out(vendor: str, endpoint: str, frame: pd.DataFrame) -> dict[str, str]
 
 
 def test_datto_rmm(connect: Connect) -> None:
-    found = replay(connect, "datto_rmm")
+    found = replay(connect, "datto_rmm", set_aside=[ORPHAN])
     counted = "devices_status__number_of_devices"
     assert rows(found["sites"], "record_key", "name", "on_demand", "autotask_company_id", counted) == [
         (FERNWOOD, "Fernwood Dental", False, "29683510", 5),
@@ -47,11 +49,11 @@ def test_datto_rmm(connect: Connect) -> None:
         ("device-3", "Laptop", "device", "on_demand"),
         ("device-4", "Desktop", "device", "deleted"),
     ]
-    assert len(found["devices"]) == 11
+    assert len(found["devices"]) == 10
 
 
-def test_whatever_nobody_manages_is_excluded_by_name_and_the_unknown_passes(connect: Connect) -> None:
-    devices = replay(connect, "datto_rmm")["devices"]
+def test_whatever_nobody_manages_is_excluded_by_name(connect: Connect) -> None:
+    devices = replay(connect, "datto_rmm", set_aside=[ORPHAN])["devices"]
     assert ruled_out("datto_rmm", "devices", devices) == {
         "device-3": "on_demand",
         "device-4": "deleted",
@@ -63,12 +65,11 @@ def test_whatever_nobody_manages_is_excluded_by_name_and_the_unknown_passes(conn
     assert rows(devices, "record_key", "device_type__category", "datto_class", "standing")[8:] == [
         ("device-9", "Thin Client", "unknown", "managed"),
         ("device-10", "Thermostat", "rmmiotdevice", "managed"),
-        ("device-11", "Desktop", "device", "site_not_listed"),
     ]
 
 
 def test_case_31_only_a_silent_device_keeps_its_last_contact_whatever_the_date_is_written_in(connect: Connect) -> None:
-    devices = replay(connect, "datto_rmm")["devices"]
+    devices = replay(connect, "datto_rmm", set_aside=[ORPHAN])["devices"]
     assert rows(devices, "record_key", "last_seen", "suspended")[:3] == [
         ("device-1", None, False),
         ("device-2", "1785542400", True),
@@ -78,7 +79,7 @@ def test_case_31_only_a_silent_device_keeps_its_last_contact_whatever_the_date_i
 
 
 def test_what_a_user_defined_field_holds_is_never_stored(connect: Connect) -> None:
-    for frame in replay(connect, "datto_rmm").values():
+    for frame in replay(connect, "datto_rmm", set_aside=[ORPHAN]).values():
         assert not [name for name in frame.columns if name.startswith("udf")]
         assert "recovery key" not in frame.to_json()
 
@@ -107,14 +108,28 @@ def test_case_10_a_date_nobody_can_read_sets_its_record_aside_and_no_other() -> 
     assert result.rejected.to_dict("records")[0]["column_name"] == "last_seen"
 
 
-def test_devices_are_not_judged_by_a_list_of_sites_that_lacks_most_of_them() -> None:
+def test_a_device_whose_site_is_not_listed_is_set_aside_alone_and_one_that_was_deleted_is_not() -> None:
     device = {"deviceType": None, "deviceClass": "device", "deleted": False}
-    some = [{**device, "uid": str(n), "siteUid": f"site-{n}"} for n in range(3)]
-    with pytest.raises(Incomplete, match="stand in 3 sites, and the list of sites names 1 of them"):
-        datto_rmm.with_standing(some, {"sites": [{"uid": "site-1", "name": "One", "onDemand": False}]})
+    some = [{**device, "uid": str(n), "siteUid": f"site-{n}"} for n in range(10)]
+    sites = [{"uid": f"SITE-{n}", "name": "S", "onDemand": n == 9} for n in range(4, 10)]
+    result = validate(datto_rmm.Device, datto_rmm.with_standing(some, {"sites": sites}), at=AT)
+    assert rows(result.rejected, "record_key", "column_name") == [(str(n), "standing") for n in range(4)]
+    assert [standing for (standing,) in rows(result.kept, "standing")] == ["managed"] * 5 + ["on_demand"]
     gone = [{**row, "deleted": True} for row in some]
     assert {row["standing"] for row in datto_rmm.with_standing(gone, {"sites": []})} == {"deleted"}
-    assert datto_rmm.with_standing([], {"sites": []}) == []
+
+
+@pytest.mark.parametrize(
+    ("device_type", "device_class", "category"),
+    [({"category": "Laptop"}, "device", "Laptop"), ({"category": None}, "printer", "printer"), (None, None, "unknown")],
+    ids=["named", "by its class", "unknown"],
+)
+def test_a_device_is_always_of_some_category_so_that_it_can_be_mapped(
+    device_type: Any, device_class: Any, category: str
+) -> None:
+    device = {"siteUid": "s", "deviceType": device_type, "deviceClass": device_class, "deleted": True}
+    (found,) = datto_rmm.with_standing([device], {"sites": []})
+    assert found["deviceType"]["category"] == category
 
 
 def following(call: Call, *links: str | None) -> Iterator[Call]:

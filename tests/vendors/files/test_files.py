@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -57,12 +57,19 @@ def connection(folder: Path, block: Block) -> Connection:
 def see(tmp_path: Path) -> Callable[..., list[Extraction]]:
     """Look into the folder once; keyword arguments are words of the connection."""
 
-    def run(seen: Seen | None = None, *, at: datetime = AT, trial: bool = False, **words: Any) -> list[Extraction]:
+    def run(
+        seen: Seen | None = None,
+        *,
+        at: datetime = AT,
+        trial: bool = False,
+        say: Callable[[str], None] = print,
+        **words: Any,
+    ) -> list[Extraction]:
         found = connection(tmp_path, {**BASE, **words})
         vendor = vendor_of(found)
         assert vendor.folder is not None
         known = None if trial else seen or Seen()
-        return look(found, vendor, vendor.folder, root=tmp_path, at=at, seen=known, now=AT)
+        return look(found, vendor, vendor.folder, root=tmp_path, at=at, seen=known, progress=say, now=AT)
 
     return run
 
@@ -71,7 +78,7 @@ def taken(*found: Extraction) -> Seen:
     """What the warehouse would know after these."""
     good = [e for e in found if e.rows is not None]
     return Seen(
-        taken=frozenset(e.source_sha256 for e in good),
+        taken=frozenset((e.source_sha256, e.source_as_of_at) for e in good),
         newest_at=max((e.source_as_of_at for e in good if e.source_as_of_at), default=None),
         refused=frozenset((e.source_sha256, e.error) for e in found if e.rows is None),
     )
@@ -137,22 +144,65 @@ def test_without_a_day_in_the_name_the_time_of_change_orders_them(put: Put, see:
     assert names(see()) == ["b.csv", "a.csv"]
 
 
-def test_case_8_the_same_content_is_no_new_reading_whatever_its_name(put: Put, see: Any) -> None:
-    put("a.csv", days=3)
-    first = see()
-    assert names(first) == ["a.csv"]
-    assert see(taken(*first)) == []
-    put("again.csv", days=0.5)
-    assert see(taken(*first)) == []
+DAYS = {"as_of": {"pattern": r"usage_(\d{4}-\d{2}-\d{2})"}}
 
 
-def test_one_content_under_two_names_is_read_once(put: Put, see: Any) -> None:
+def test_case_8_the_same_report_is_no_new_reading_whatever_its_name(put: Put, see: Any) -> None:
+    put("usage_2026-11-01.csv", days=3)
+    first = see(**DAYS)
+    assert names(first) == ["usage_2026-11-01.csv"]
+    assert see(taken(*first), **DAYS) == []
+    put("usage_2026-11-01 (1).csv", days=0.5)
+    assert see(taken(*first), **DAYS) == []
+
+
+def test_one_report_under_two_names_is_read_once(put: Put, see: Any) -> None:
     put("a.csv", days=3)
-    put("b.csv", days=2)
+    put("b.csv", days=3)
     assert names(see()) == ["a.csv"]
 
 
-def test_a_report_older_than_the_one_taken_last_is_left(put: Put, see: Any) -> None:
+def test_content_seen_before_is_a_reading_of_a_later_day(put: Put, see: Any) -> None:
+    put("usage_2026-09-30.csv")
+    put("usage_2026-10-31.csv", "Domain,Customer,Mailboxes\na.example,one,4\n")
+    before = see(**DAYS)
+    put("usage_2026-11-20.csv")
+    put("usage_2026-11-21.csv")
+    found = see(taken(*before), **DAYS)
+    assert names(found) == ["usage_2026-11-20.csv", "usage_2026-11-21.csv"]
+    assert {e.source_sha256 for e in found} == {before[0].source_sha256}
+    assert see(taken(*before, *found), **DAYS) == []
+
+
+def test_without_a_day_in_the_name_a_file_that_was_written_anew_is_another_reading(put: Put, see: Any) -> None:
+    put("usage.csv", days=3)
+    first = see()
+    put("usage.csv", "Domain,Customer,Mailboxes\na.example,one,4\n", days=2)
+    second = see(taken(*first))
+    put("usage.csv", days=1)
+    (third,) = see(taken(*first, *second))
+    assert third.source_sha256 == first[0].source_sha256
+    assert see(taken(*first, *second, third)) == []
+
+
+def test_records_stand_for_the_day_in_the_name_and_else_for_when_they_were_read(put: Put, see: Any) -> None:
+    put("usage_2026-10-31.csv")
+    assert [e.stands_for_on for e in see(**DAYS)] == [date(2026, 10, 31)]
+    assert [e.stands_for_on for e in see()] == [None]
+
+
+def test_a_report_older_than_the_one_taken_last_is_left_and_says_so(put: Put, see: Any) -> None:
+    put("usage_2026-11-02.csv")
+    first, said = see(**DAYS), list[str]()
+    put("usage_2026-11-01.csv", "Domain,Customer,Mailboxes\na.example,one,99\n")
+    assert see(taken(*first), say=said.append, **DAYS) == []
+    assert said == [
+        "shield usage_2026-11-01.csv: left, for it is of 2026-11-01 and a report of 2026-11-02 was taken already; "
+        "what it would correct belongs in a newer report."
+    ]
+
+
+def test_without_a_day_in_the_name_a_file_changed_earlier_is_left(put: Put, see: Any) -> None:
     put("new.csv", days=2)
     first = see()
     put("late.csv", "Domain,Customer,Mailboxes\na.example,one,99\n", days=5)

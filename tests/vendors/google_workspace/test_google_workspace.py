@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from morton_pipeline.book import Tenant
-from morton_pipeline.extract.errors import Incomplete, PermissionMissing, UnexpectedAnswer
+from morton_pipeline.extract.errors import PermissionMissing, UnexpectedAnswer
 from morton_pipeline.extract.fetch import Extraction, fetch
 from morton_pipeline.extract.pages import Call, Page
-from morton_pipeline.extract.records import columns, snake
+from morton_pipeline.extract.records import columns, snake, validate
 from morton_pipeline.vendors import VENDORS, google_workspace
 from tests.conftest import Connect
 from tests.contracts.conftest import spec
@@ -128,11 +128,11 @@ def test_an_empty_list_is_a_known_zero() -> None:
         google_workspace.accounts(Page(Call("/list"), {"usersNew": []}, [], {}))
 
 
-def test_licences_are_not_given_to_people_of_a_directory_that_lacks_most_of_them() -> None:
-    held = [{"userId": f"{n}@x.test", "skuId": "s"} for n in range(3)]
-    with pytest.raises(Incomplete, match="3 users hold licences, and the directory lists 1 of them"):
-        google_workspace.with_users(held, {"users": [{"id": "1", "primaryEmail": "0@x.test"}]})
-    assert google_workspace.with_users([], {"users": []}) == []
+def test_a_licence_of_somebody_the_directory_does_not_list_counts_under_the_address() -> None:
+    held = [{"userId": f"{n}@x.test", "skuId": "s", "productId": "p"} for n in range(3)]
+    found = google_workspace.with_users(held, {"users": [{"id": "1", "primaryEmail": "0@x.test"}]})
+    result = validate(google_workspace.LicenseAssignment, found, at=AT)
+    assert list(result.kept["record_key"]) == ["1|s", "1@x.test|s", "2@x.test|s"]
 
 
 def test_a_sku_without_a_name_is_called_by_its_id() -> None:

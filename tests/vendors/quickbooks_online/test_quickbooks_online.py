@@ -11,9 +11,10 @@ def test_quickbooks_online(connect: Connect) -> None:
         ("22", "Gull Logistics", False, None),
     ]
     assert rows(found["items"], "record_key", "type", "unit_price") == [("7", "Service", "42.5")]
-    assert rows(found["invoices"], "record_key", "doc_number", "txn_date", "customer_ref__value", "total_amt") == [
-        ("501", "1042", "2026-10-01", "21", "510.1"),
-        ("502", "1043", "2026-10-02", "22", "0"),
+    assert rows(found["invoices"], "record_key", "document", "doc_number", "txn_date", "total_amt") == [
+        ("501", "Invoice", "1042", "2026-10-01", "510.1"),
+        ("502", "Invoice", "1043", "2026-10-02", "0"),
+        ("503", "CreditMemo", "CM-7", "2026-10-09", "85.0"),
     ]
 
 
@@ -25,4 +26,5 @@ def test_every_selling_line_is_read_those_inside_a_group_too(connect: Connect) -
     ) == [
         ("501|1", "425.0", "10", "42.5", "2026-10-01"),
         ("501|3", "85.1", "2", "42.55", "2026-10-01"),
+        ("503|1", "85.0", "2", "42.5", "2026-10-01"),
     ]

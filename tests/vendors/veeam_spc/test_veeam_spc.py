@@ -2,16 +2,21 @@
 
 from copy import deepcopy
 from dataclasses import replace
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from morton_pipeline.book import Book
 from morton_pipeline.extract.fetch import Extraction, fetch
 from morton_pipeline.extract.pages import Call, Page
 from morton_pipeline.extract.records import validate
 from morton_pipeline.vendors import VENDORS, veeam_spc
+from morton_pipeline.warehouse import lock
+from morton_pipeline.warehouse.load import load
 from tests.conftest import Connect
 from tests.vendors.replay import AT, Recorded, replay, rows
 
@@ -125,9 +130,17 @@ def _page(counter: dict[str, Any]) -> Page:
     return Page(Call(veeam_spc.USAGE, note="2026-10-31"), {"data": [row], "errors": None}, [], {})
 
 
-def altered(connect: Connect, change: Any) -> dict[str, Extraction]:
+def recorded(connect: Connect) -> list[Extraction]:
+    """What the recorded traffic is read as."""
+    vendor = replace(VENDORS["veeam_spc"], rate=None)
+    return fetch(connect("veeam_spc"), vendor, at=AT, transport=httpx.MockTransport(Recorded("veeam_spc")))
+
+
+def altered(connect: Connect, change: Any, *, disabled: str = "") -> dict[str, Extraction]:
     """Replay from one answer for all of a list's pages; `change` sees the rows of the usage."""
     recorded = Recorded("veeam_spc")
+    for row in (row for e in recorded.left for row in e["response"]["data"] if row.get("instanceUid") == disabled):
+        row["status"] = "Disabled"
     usage = [row for e in recorded.left if "/usage" in e["request"] for row in e["response"]["data"]]
     changed = change(deepcopy(usage))
 
@@ -144,11 +157,51 @@ def altered(connect: Connect, change: Any) -> dict[str, Extraction]:
     return {e.endpoint: e for e in found}
 
 
-def test_a_company_that_was_counted_the_day_before_is_awaited(connect: Connect) -> None:
-    found = altered(connect, lambda usage: [r for r in usage if (r["companyUid"], r["date"]) != (GULL, "2026-10-31")])
-    assert found["company_usage"].rows is None
-    assert "lacks 1 companies" in found["company_usage"].error
-    assert "Gull Logistics" in found["company_usage"].error
+@pytest.mark.parametrize("missing", [("2026-10-31",), ("2026-10-30", "2026-10-31")], ids=["one day", "every day"])
+def test_an_active_company_the_day_says_nothing_of_is_awaited_however_long(
+    connect: Connect, missing: tuple[str, ...]
+) -> None:
+    found = altered(connect, lambda usage: [r for r in usage if r["companyUid"] != GULL or r["date"] not in missing])
+    assert {row["companyUid"] for row in found["company_usage"].rows or ()} == {FERN, HIDDEN}
+    assert found["company_usage"].awaited == {f"{GULL}|": "Gull Logistics"}
+
+
+def test_the_counters_stand_for_the_day_they_are_of(connect: Connect) -> None:
+    assert [e.stands_for_on for e in recorded(connect)] == [None, date(2026, 10, 31)]
+    passed_over = altered(connect, lambda usage: [row for row in usage if row["date"] == "2026-10-30"])
+    assert passed_over["company_usage"].stands_for_on == date(2026, 10, 30)
+
+
+def test_case_1_a_company_the_console_misses_for_days_keeps_its_counters_and_is_never_zero(
+    connect: Connect, tmp_path: Path
+) -> None:
+    (tmp_path / "connections.yaml").write_text("connections: []\n", "utf-8")
+    book = Book(tmp_path)
+    load(book, recorded(connect))
+    for days in (1, 2, 3):
+        found = altered(connect, lambda usage: [row for row in usage if row["companyUid"] != GULL])
+        read = [replace(one, attempted_at=AT + timedelta(days=days)) for one in found.values()]
+        _, usage = load(book, read)
+        assert (usage.status, usage.removed_count) == ("partial", 0)
+        assert usage.reason == (
+            "Gull Logistics is missing, though it was counted before: its last records stand. "
+            "Look there, and accept this reading if it is right."
+        )
+    with lock.connect(book, "test") as con:
+        kept = con.execute(
+            "select quantity::int from raw_veeam_spc.company_usage where company_uid = ? and valid_to is null order by 1",
+            [GULL],
+        ).fetchall()
+    assert kept == [(1,), (25,)]
+
+
+def test_a_company_that_was_disabled_in_the_console_is_let_go(connect: Connect, tmp_path: Path) -> None:
+    (tmp_path / "connections.yaml").write_text("connections: []\n", "utf-8")
+    book = Book(tmp_path)
+    load(book, recorded(connect))
+    found = altered(connect, lambda usage: [row for row in usage if row["companyUid"] != GULL], disabled=GULL)
+    _, usage = load(book, [replace(one, attempted_at=AT + timedelta(days=1)) for one in found.values()])
+    assert (usage.status, usage.removed_count) == ("complete", 2)
 
 
 def test_a_day_that_was_not_gathered_is_passed_over_for_the_one_before(connect: Connect) -> None:

@@ -24,15 +24,9 @@ select
     tenant_name,
     tenant_kind,
     tenant_pricing_mode,
+    tenant_state,
     tenant_enabled,
-    nullif(
-        concat_ws(
-            ', ',
-            case when lower(tenant_enabled) = 'false' then 'tenant disabled' end,
-            case when tenant_pricing_mode is null then 'Acronis does not say whether the tenant is on trial' end
-        ),
-        ''
-    ) as mark,
+    case when lower(tenant_enabled) = 'false' then 'tenant disabled' end as mark,
     -- A gigabyte is 2^30 bytes: dividing by a power of two is exact, whatever type the engine divides in.
     case
         when lower(measurement_unit) = 'bytes'

@@ -50,8 +50,7 @@ select
             case
                 when last_report is not null
                 then 'silent since ' || cast(cast({{ from_epoch("last_report") }} as date) as {{ dbt.type_string() }})
-            end,
-            case when partner_level is null then 'partner not listed' end
+            end
         ),
         ''
     ) as mark,

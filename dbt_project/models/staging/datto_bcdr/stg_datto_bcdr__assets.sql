@@ -1,19 +1,4 @@
-with
-    versions as ({{ known_versions(source("datto_bcdr", "assets")) }}),
-
-    classed as (
-        select
-            *,
-            lower(coalesce(type, '')) like '%share%' or lower(coalesce(type, '')) like 'nas%' as is_share,
-            -- Only what the name of the system says outright: a Linux is not told apart by it.
-            case
-                when lower(os) like '%server%'
-                then 'server'
-                when lower(os) like '%windows%' or lower(os) like 'mac%'
-                then 'workstation'
-            end as system_class
-        from versions
-    )
+with versions as ({{ known_versions(source("datto_bcdr", "assets")) }})
 
 select
     connection_id,
@@ -25,16 +10,19 @@ select
         device__organization_id, nullif(device__client_company_name, ''), 'appliance:' || device__serial_number
     ) as company_id,
     coalesce(name, fqdn, id) as record_name,
-    case when is_share then 'share' else coalesce(system_class, 'agent') end as sku,
-    case when is_share then 'Share' else 'Protected ' || coalesce(system_class, 'machine') end as sku_name,
+    asset_class as sku,
+    case
+        asset_class when 'share' then 'Share' when 'agent' then 'Protected machine' else 'Protected ' || asset_class
+    end as sku_name,
     record_key as person_key,
     protected_machine__serial as serial_number,
     case when protected_machine__mac <> '' then '["' || protected_machine__mac || '"]' end as mac_addresses,
-    case when not is_share then name end as host_name,
-    case when not is_share then system_class end as device_class,
+    case when asset_class <> 'share' then name end as host_name,
+    case when asset_class in ('server', 'workstation') then asset_class end as device_class,
     name,
     type,
     os,
+    asset_class,
     fqdn,
     protected_machine__serial,
     protected_machine__mac,
@@ -66,4 +54,4 @@ select
     valid_from,
     known_valid_to as valid_to
 
-from classed
+from versions

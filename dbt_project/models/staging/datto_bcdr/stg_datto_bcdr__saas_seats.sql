@@ -28,12 +28,7 @@ select
         concat_ws(
             ', ',
             case when lower(seat_state) = 'paused' then 'backups paused' end,
-            case
-                when billing = 'unknown'
-                then 'billable reads ' || billable
-                when billing = 'not_said'
-                then 'Datto does not say whether it is billable'
-            end
+            case when billing = 'not_said' then 'Datto does not say whether it is billable' end
         ),
         ''
     ) as mark,

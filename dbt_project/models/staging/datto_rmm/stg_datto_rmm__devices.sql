@@ -13,8 +13,8 @@ select
     cast(null as {{ dbt.type_string() }}) as mac_addresses,
     hostname as host_name,
     coalesce(hostname, uid) as record_name,
-    coalesce(device_type__category, datto_class, 'unknown') as sku,
-    coalesce(device_type__category, datto_class, 'unknown') as sku_name,
+    device_type__category as sku,
+    device_type__category as sku_name,
     record_key as person_key,
     hostname,
     device_type__category,
@@ -36,8 +36,7 @@ select
                 when last_seen is not null
                 then 'silent since ' || cast(cast({{ from_epoch("last_seen") }} as date) as {{ dbt.type_string() }})
             end,
-            case when lower(coalesce(datto_class, 'unknown')) = 'unknown' then 'class unknown to Datto' end,
-            case when standing = 'site_not_listed' then 'site not listed' end
+            case when lower(coalesce(datto_class, 'unknown')) = 'unknown' then 'class unknown to Datto' end
         ),
         ''
     ) as mark,

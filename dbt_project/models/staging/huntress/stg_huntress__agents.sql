@@ -11,10 +11,11 @@ select
     serial_number,
     mac_addresses,
     coalesce(hostname, id) as record_name,
+    -- An agent that names no platform can be mapped like any other.
     coalesce(platform, 'unknown') as sku,
     'Agent on ' || coalesce(platform, 'an unknown platform') as sku_name,
     record_key as person_key,
-    platform,
+    coalesce(platform, 'unknown') as platform,
     os,
     hostname,
     hostname as host_name,

@@ -1,10 +1,12 @@
 select
     invoice_id,
     reference,
+    destination,
     client_id,
     currency,
     state,
     reason,
+    is_linked,
     accounting_id,
     cast(total_amount as decimal(18, 4)) as total_amount,
     cast(period_month as date) as period_month,

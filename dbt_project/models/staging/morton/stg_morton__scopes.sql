@@ -6,5 +6,7 @@ select
     tenant_name,
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected,
-    declared_as
+    declared_as,
+    is_invoicing,
+    category
 from {{ source("morton", "scopes") }}

@@ -44,7 +44,8 @@ select
         ''
     ) as mark,
     quantity as unit_count,
-    'licence' as unit,
+    -- Seats, agents and machines are sold alike, and nothing says which: a mapping does.
+    cast(null as {{ dbt.type_string() }}) as unit,
     quantity,
     price,
     partner_cost,

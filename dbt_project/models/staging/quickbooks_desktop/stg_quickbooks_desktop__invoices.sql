@@ -10,6 +10,7 @@ select
     currency,
     memo as note,
     txn_type = 'CreditMemo' as is_credit,
+    case when txn_type = 'CreditMemo' then - subtotal else subtotal end as net_amount,
     -- A voided document keeps its number, bills nothing, and says so in its note; a deleted one is gone.
     upper(coalesce(memo, '')) like 'VOID%' and coalesce(subtotal, 0) = 0 as is_void,
     cast(txn_date as date) as invoiced_on,

@@ -8,9 +8,11 @@ select
     id as line_id,
     sales_item_line_detail__item_ref__value as item_id,
     description,
-    sales_item_line_detail__qty as quantity,
+    case
+        when document = 'CreditMemo' then - sales_item_line_detail__qty else sales_item_line_detail__qty
+    end as quantity,
     sales_item_line_detail__unit_price as unit_price,
-    amount,
+    case when document = 'CreditMemo' then - amount else amount end as amount,
     cast(sales_item_line_detail__service_date as date) as service_on,
     valid_from,
     known_valid_to as valid_to

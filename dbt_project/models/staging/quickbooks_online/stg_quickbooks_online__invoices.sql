@@ -8,8 +8,11 @@ select
     doc_number,
     customer_ref__value as customer_id,
     currency_ref__value as currency,
-    private_note,
-    total_amt as total_amount,
+    private_note as note,
+    document = 'CreditMemo' as is_credit,
+    case when document = 'CreditMemo' then -1 else 1 end
+    * (total_amt - coalesce(txn_tax_detail__total_tax, 0)) as net_amount,
+    total_amt = 0 and lower(coalesce(private_note, '')) like '%void%' as is_void,
     cast(txn_date as date) as invoiced_on,
     valid_from,
     known_valid_to as valid_to

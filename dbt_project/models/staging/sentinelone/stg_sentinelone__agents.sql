@@ -29,14 +29,7 @@ select
     site_type,
     site_state,
     last_active_date,
-    nullif(
-        concat_ws(
-            ', ',
-            case when last_active_date is not null then 'silent since ' || substr(last_active_date, 1, 10) end,
-            case when site_state is null then 'site not listed' end
-        ),
-        ''
-    ) as mark,
+    case when last_active_date is not null then 'silent since ' || substr(last_active_date, 1, 10) end as mark,
     1 as unit_count,
     'agent' as unit,
     valid_from,

@@ -1,0 +1,1 @@
+select tool, title from {{ source("morton", "tools") }}
