@@ -392,6 +392,17 @@ def test_what_was_over_billed_is_given_back_by_a_credit_memo(desk: Desk) -> None
     assert desk.made() == []
 
 
+def test_an_approved_credit_is_posted_once_as_a_credit_memo(desk: Desk) -> None:
+    favour = {"variance_quantity": Decimal(-3), "variance_amount": Decimal("-66.00"), "invoiced_as": "1042"}
+    desk.approve(kind="over_billed", **favour)
+    desk.faults = ["dies after"]
+    assert desk.post()[0]["state"] == "uncertain"
+    (row,) = desk.post()
+    (made,) = desk.made("CreditMemo")
+    assert (row["state"], row["total_amount"], row["accounting_id"]) == ("posted", Decimal("-66.00"), made["TxnID"])
+    assert (len(desk.company.adds), desk.made(), desk.verify()) == (1, [], [])
+
+
 def test_pending_invoices_stay_out_of_the_books_until_a_person_makes_them_final(desk: Desk) -> None:
     desk.settings = {"pending": True}
     desk.approve()

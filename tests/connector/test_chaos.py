@@ -106,7 +106,7 @@ def test_case_72_money_leaves_once_through_killed_visits(
             f"  invoices {dict(states)}, double {double}, lost {lost}, wrong amounts {wrong}, unexplained {len(undone)}\n"
         )
     assert report["killed"] >= KILLS
-    assert during, "nothing was made while it was killed"
+    assert during >= KILLS // 4, "too little was made while it was killed"
     assert (double, strangers, lost, wrong, undone) == (0, 0, 0, 0, [])
     assert dict(decided) == dict.fromkeys(approved, 1)
     assert sum(i["total_amount"] for i in invoices) == sum(approved.values())
