@@ -46,7 +46,8 @@ def check(book: Book, connections: Sequence[Connection], *, at: datetime, say: S
     rows = list(_our_clock(skews))
     for connection, found in tried:
         validated = _validated(connection, found)
-        rows += [*_working(connection, found, validated), *_broken(connection, found), *_unfit(connection, validated)]
+        rows += [*_calling(connection), *_working(connection, found, validated), *_broken(connection, found)]
+        rows += _unfit(connection, validated)
         rows += _their_clock(connection, skews)
     return rows
 
@@ -58,6 +59,8 @@ def _try(book: Book, ledger: Ledger, connection: Connection, at: datetime, say: 
     if unfilled := list(_unfilled(connection)):
         where = f"{' and '.join(dict.fromkeys(unfilled))} of connection {connection.id}"
         return failed(f"connections.yaml does not say yet what {where} is.", "BadInput")
+    if vendor_of(connection).is_caller:
+        return []
     try:
         return read(book, ledger, connection, at, None, say)
     except MortonError as problem:
@@ -82,6 +85,24 @@ def _row(
         "connection_id": connection.id, "vendor": connection.tool, "state": state, "records": "",
         "counts": dict(counts or {}), "what": what, "to_do": to_do,
     }  # fmt: skip
+
+
+def _calling(connection: Connection) -> Iterator[Row]:
+    """Say of what calls us that nothing can be tried from here, and whether it would be let in."""
+    if not vendor_of(connection).is_caller or list(_unfilled(connection)):
+        return
+    from morton_pipeline.accounting.quickbooks_desktop import caller_sentence
+    from morton_pipeline.connector.setup import Login
+
+    try:
+        Login(connection)
+    except MortonError as problem:
+        yield _row(connection, "problem", str(problem), f"Then `morton check {connection.id}`.")
+    else:
+        said = caller_sentence(connection.id).removeprefix(f"{connection.id}: ")
+        yield _row(
+            connection, "ok", said, "Let the Web Connector run once; what it read stands in `morton extractions`."
+        )
 
 
 def _working(

@@ -31,8 +31,10 @@ def refresh(
     """Read the endpoints (all by default) of the connections, side by side, and load every scope that came whole.
 
     A connection that cannot even be tried, such as one without its secret, is recorded as a failed attempt. Several
-    reports in a folder are several readings of one list, loaded one after another.
+    reports in a folder are several readings of one list, loaded one after another. What calls us is left out: its
+    lists come in its own visits.
     """
+    connections = [c for c in connections if not vendor_of(c).is_caller]
     folders = {c.id: c for c in connections if vendor_of(c).folder}
     seen = reports.seen(book, folders, owner, wait_seconds) if folders else {}
     with open_ledger(book) as ledger, ThreadPoolExecutor(max_workers=4) as pool:

@@ -175,9 +175,13 @@ def open_adapter(book: Book, ledger: Ledger) -> Adapter:
         from morton_pipeline.accounting.xero import open_xero
 
         return open_xero(connection, ledger)
+    if connection.vendor == "quickbooks_desktop":
+        from morton_pipeline.accounting.quickbooks_desktop import open_quickbooks_desktop
+
+        return open_quickbooks_desktop(connection)
     raise BadInput(
         f"connections.yaml: accounting names {connection.id}, a {connection.vendor}; Morton sends invoices to "
-        "quickbooks_online, sage and xero. Leave `accounting:` out to get each invoice as a file."
+        "quickbooks_online, quickbooks_desktop, sage and xero. Leave `accounting:` out to get each invoice as a file."
     )
 
 

@@ -1,8 +1,9 @@
 """The `morton` command. Each command says what it does and hands over; nothing is computed here.
 
 Belongs in this file: what every command shares. The commands stand beside it: `setup` (a book of one's own), `feeds`
-(reading and building), `lists` (looking), `decide` and `invoices` (money). Heavy libraries are imported inside the
-commands that need them: `--help` must answer at once. Exit codes: 0 done, 1 found a problem it names, 2 wrong usage.
+(reading and building), `lists` (looking), `decide` and `invoices` (money), `connector` (QuickBooks Desktop). Heavy
+libraries are imported inside the commands that need them: `--help` must answer at once. Exit codes: 0 done, 1 found a
+problem it names, 2 wrong usage.
 """
 
 import importlib
@@ -131,7 +132,7 @@ def show_in_mart(book: "Book", rebuild: Callable[[], object]) -> None:
         say(f"It is recorded; the mart will show it after the next `morton reconcile`. {problem}")
 
 
-for _page in ("setup", "feeds", "lists", "decide", "invoices"):
+for _page in ("setup", "feeds", "lists", "decide", "invoices", "connector"):
     importlib.import_module(f"{__name__}.{_page}")
 
 

@@ -40,9 +40,13 @@ def demo(context: click.Context, book_dir: Path | None, output: str, is_serving:
 @click.argument("connections", nargs=-1, metavar="[CONNECTION]…")
 def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
     """Read connections now, all of them or the named ones, whatever their schedule says."""
+    from morton_pipeline.accounting.quickbooks_desktop import caller_sentence
     from morton_pipeline.refresh import refresh
+    from morton_pipeline.vendors import vendor_of
 
     chosen = [book.connection(c) for c in connections] or list(book.read_connections)
+    for connection in (c for c in chosen if vendor_of(c).is_caller):
+        say(caller_sentence(connection.id))
     at = checked_now(book)
     loaded = refresh(book, chosen, at=at, say=lambda what: say(f"read {what}") if sys.stderr.isatty() else None)
     names = ("extraction_id", "vendor", "quarantined_count", *EXTRACTION_COLUMNS)

@@ -13,6 +13,7 @@ import dagster as dg
 
 from morton_pipeline import accounting, reconcile
 from morton_pipeline.accounting import Draft
+from morton_pipeline.accounting.quickbooks_desktop import caller_sentence
 from morton_pipeline.book import Book
 from morton_pipeline.clock import now, wall
 from morton_pipeline.defs.alerts import tell_once
@@ -26,6 +27,7 @@ from morton_pipeline.ledger.canonical import digest
 from morton_pipeline.ledger.invoices import Invoice
 from morton_pipeline.ledger.store import Ledger, open_ledger
 from morton_pipeline.reports import mart as mart_rows
+from morton_pipeline.vendors import vendor_of
 
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2020-01-01", end_offset=2)
 """Up to the month after this one: east of UTC it begins first."""
@@ -128,6 +130,9 @@ def approved_decisions(
     """Ask for one run per month that has something to send; what keeps it from looking is told to somebody."""
     try:
         opened = book.open()
+        if opened.accounting and vendor_of(opened.accounting).is_caller:
+            yield dg.SkipReason(caller_sentence(opened.accounting.id))
+            return
         with open_ledger(opened) as ledger:
             months = due(opened, ledger, wall())
     except MortonError as failure:

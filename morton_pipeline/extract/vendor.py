@@ -164,6 +164,8 @@ class Vendor:
     """Whether its connections declare in connections.yaml what is read; each is then a tool of its own."""
     folder: "Folder | None" = None
     """The folder whose reports are read, in place of an API."""
+    is_caller: bool = False
+    """Whether it calls us: nothing can be asked of it but in a session it begins itself (`connector/`)."""
     max_age: "timedelta | None" = None
     """How old its records may grow, where that does not follow from how often it is looked at."""
     proposals: Sequence[Proposal] = ()

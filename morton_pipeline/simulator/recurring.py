@@ -54,21 +54,19 @@ class RecurringInvoices:
     def __init__(self, world: World) -> None:
         self._agreements = world.agreements
         self._next_month = (world.starts_at - MONTHS_BEFORE).date().replace(day=1)
-        self.company = quickbooks.Company(realm_id=REALM_ID, **_app("QUICKBOOKS"))
-        self.organisation = xero.Company(**_app("XERO"))
-        self.business = sage.Company(**_app("SAGE"))
+        self.company = quickbooks.Company(REALM_ID, *_app("QUICKBOOKS"))
+        self.organisation = xero.Company(xero.Company.tenant_id, xero.Company.name, *_app("XERO"))
+        self.business = sage.Company(sage.Company.business_id, *_app("SAGE"))
         for client in world.agreements.clients:
             if client.accounting_id:
                 self.organisation.currencies.add(client.currency)
-                for books in self._all:
-                    books.add_customer(client.accounting_id, client.name, currency=client.currency)
+                self.company.add_customer(client.accounting_id, client.name, currency=client.currency)
+                self.organisation.add_customer(client.accounting_id, client.name, currency=client.currency)
+                self.business.add_customer(client.accounting_id, client.name, currency=client.currency)
         for service in world.agreements.services:
-            for books in self._all:
-                books.add_item(service.accounting_id, service.name, service.list_price)
-
-    @property
-    def _all(self) -> tuple[quickbooks.Company, xero.Company, sage.Company]:
-        return self.company, self.organisation, self.business
+            self.company.add_item(service.accounting_id, service.name, service.list_price)
+            self.organisation.add_item(service.accounting_id, service.name, service.list_price)
+            self.business.add_item(service.accounting_id, service.name, service.list_price)
 
     def catch_up(self, now: datetime) -> None:
         """Make the invoices of every month that has begun, but for those that are there already."""
@@ -83,16 +81,18 @@ class RecurringInvoices:
 
     def memory(self) -> str:
         """Write down what outlives the process, of every system."""
-        return json.dumps([books.memory() for books in self._all])
+        return json.dumps([self.company.memory(), self.organisation.memory(), self.business.memory()])
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""
-        for books, known in zip(self._all, json.loads(memory), strict=True):
-            books.recall(known)
+        company, organisation, business = json.loads(memory)
+        self.company.recall(company)
+        self.organisation.recall(organisation)
+        self.business.recall(business)
 
 
-def _app(name: str) -> dict[str, str]:
-    return {word: ACCEPTED[f"{name}_{word.upper()}"] for word in ("client_id", "client_secret", "refresh_token")}
+def _app(name: str) -> tuple[str, str, str]:
+    return ACCEPTED[f"{name}_CLIENT_ID"], ACCEPTED[f"{name}_CLIENT_SECRET"], ACCEPTED[f"{name}_REFRESH_TOKEN"]
 
 
 def monthly_invoices(agreements: Agreements, month: date) -> Iterator[Billed]:

@@ -204,3 +204,16 @@ def test_a_sensor_whose_alert_cannot_be_sent_fails_its_tick(
     (folder / "connections.yaml").write_text("connections: [", "utf-8")
     with pytest.raises(BadInput, match="this is not YAML"):
         tick(book, instance, None)
+
+
+def test_a_system_that_calls_us_is_not_sent_to(
+    folder: Path, book: BookResource, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_KEY", "hash")
+    (folder / "connections.yaml").write_text(
+        "connections:\n  - {id: desktop, vendor: quickbooks_desktop, company_file: a.qbw, secrets: {password: TEST_KEY}}\n"
+        "accounting: desktop\n"
+    )
+    (skipped,) = approved_decisions(dg.build_sensor_context(resources={"book": book}))
+    assert isinstance(skipped, dg.SkipReason)
+    assert "`morton connector`" in str(skipped.skip_message)

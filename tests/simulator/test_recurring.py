@@ -12,11 +12,11 @@ NOVEMBER = date(2026, 11, 1)
 
 
 def lines(world: World, month: date) -> dict[tuple[str, str], Any]:
-    """Quantity and price by customer and item."""
+    """The lines by customer and item."""
     return {
-        (invoice["CustomerRef"]["value"], line["SalesItemLineDetail"]["ItemRef"]["value"]): line
-        for invoice in monthly_invoices(world.agreements, month)
-        for line in invoice["Line"]
+        (bill.customer_id, line.item_id): line
+        for bill in monthly_invoices(world.agreements, month)
+        for line in bill.lines
     }
 
 
@@ -29,9 +29,8 @@ def test_every_month_bills_the_contract_but_for_the_mistake(world: World) -> Non
             if contract.holds_on(last_day) and contract.quantity:
                 customer = world.agreements.client(contract.client_id).accounting_id
                 line = billed.pop((customer, world.agreements.service(contract.service_id).accounting_id))
-                assert line["SalesItemLineDetail"]["UnitPrice"] == contract.unit_price
-                assert line["Amount"] == line["SalesItemLineDetail"]["Qty"] * contract.unit_price
-                if line["SalesItemLineDetail"]["Qty"] != contract.quantity:
+                assert line.unit_price == contract.unit_price
+                if line.quantity != contract.quantity:
                     wrong.add((contract.client_id, contract.service_id))
         assert not billed
         assert wrong == ({("cobalt", "RMM-WKS")} if month == NOVEMBER else set())
@@ -59,3 +58,25 @@ def test_the_company_knows_every_client_but_the_msp_itself(world: World) -> None
     assert names == {c.name for c in world.agreements.clients if c.status != "internal"}
     assert {c["CurrencyRef"]["value"] for c in company.customers.values()} == {"USD", "GBP", "EUR"}
     assert all(isinstance(i["UnitPrice"], Decimal) for i in company.items.values())
+
+
+def test_every_accounting_system_says_the_same(world: World) -> None:
+    recurring = simulate(world, now=START).recurring
+    quickbooks = {
+        d["DocNumber"]: (d["CustomerRef"]["value"], d["TotalAmt"]) for d in recurring.company.invoices.values()
+    }
+    xero = {
+        d["InvoiceNumber"]: (d["Contact"]["ContactID"], d["SubTotal"]) for d in recurring.organisation.invoices.values()
+    }
+    sage = {d["reference"]: (d["contact"]["id"], d["net_amount"]) for d in recurring.business.sales_invoices.values()}
+    assert quickbooks == xero == sage
+    assert quickbooks
+
+
+def test_what_was_invoiced_outlives_the_process(world: World) -> None:
+    before = simulate(world, now=START).recurring
+    after = simulate(world, now=START, memory=before.memory()).recurring
+    assert before.memory() != ""
+    assert [len(x) for x in (after.company.invoices, after.organisation.invoices, after.business.sales_invoices)] == [
+        len(before.company.invoices)
+    ] * 3

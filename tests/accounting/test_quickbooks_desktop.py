@@ -1,0 +1,494 @@
+"""The state machine through QuickBooks Desktop's requests, and what each of its answers means."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from morton_pipeline.accounting import plan, post
+from morton_pipeline.accounting.adapter import Found, difference
+from morton_pipeline.accounting.drafts import Draft
+from morton_pipeline.accounting.errors import LookupFailed, NotSent, OutcomeUnknown, Refused, RunStopped
+from morton_pipeline.accounting.posting import open_adapter
+from morton_pipeline.accounting.quickbooks_desktop import QuickBooksDesktop, message_set_id
+from morton_pipeline.errors import BadInput
+from morton_pipeline.extract import qbxml
+from morton_pipeline.ledger import invoices
+from morton_pipeline.ledger.invoices import Line
+from tests.connector.desk import ACME, AT, BETA, HASH, SEAT, Desk, open_desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setenv("QUICKBOOKS_DESKTOP_PASSWORD", HASH)
+    with open_desk(tmp_path) as desk:
+        yield desk
+
+
+def steps(desk: Desk) -> list[str]:
+    return [e["state"] for e in invoices.events_of(desk.ledger, desk.only()["reference"])]
+
+
+def sets(desk: Desk) -> list[str]:
+    return [set_id for set_id, _ in desk.company.adds]
+
+
+def test_an_approved_row_becomes_one_invoice(desk: Desk) -> None:
+    decision_id = desk.approve()
+    (row,) = desk.post()
+    (made,) = desk.made()
+    assert (row["state"], row["accounting_id"], row["decision_ids"]) == ("posted", made["TxnID"], [decision_id])
+    assert (made["RefNumber"], made["Subtotal"], made["TxnDate"]) == (row["reference"], "154.00", "2026-11-23")
+    assert made["CustomerRef"]["ListID"] == ACME
+    assert made["Memo"] == f"Morton {row['reference']}: {decision_id}"
+    assert len(made["RefNumber"]) == 11
+    (line,) = made["InvoiceLineRet"]
+    assert (line["ItemRef"]["ListID"], line["Quantity"], line["Rate"]) == (SEAT, "7", "22.00000")
+    assert (line["Amount"], line["ServiceDate"]) == ("154.00", "2026-11-01")
+    assert steps(desk) == ["planned", "sending", "posted"]
+
+
+def test_posting_again_makes_nothing_new(desk: Desk) -> None:
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    desk.post()
+    before = len(desk.company.adds)
+    for _ in range(3):
+        assert desk.post() == []
+    assert (len(desk.made()), len(desk.company.adds), before) == (2, 2, 2)
+
+
+CARRIED_OUT = ("dies after", "garbles", "says no status")
+
+
+@pytest.mark.parametrize("fault", CARRIED_OUT)
+def test_case_72_an_invoice_made_without_an_answer_is_found_and_adopted(desk: Desk, fault: str) -> None:
+    desk.approve()
+    desk.faults = [fault]
+    assert desk.post()[0]["state"] == "uncertain"
+    (row,) = desk.post()
+    assert (row["state"], row["accounting_id"]) == ("posted", desk.made()[0]["TxnID"])
+    assert len(desk.company.adds) == 1
+
+
+def test_case_72_an_invoice_never_made_is_sent_again_in_the_same_message_set(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies before"]
+    desk.post()
+    assert desk.post()[0]["state"] == "posted"
+    adds = [request for request in desk.company.requests if "<InvoiceAddRq" in request]
+    set_id = sets(desk)[0]
+    assert len(adds) == 1
+    assert f'newMessageSetID="{set_id}"' in adds[0]
+    assert steps(desk) == ["planned", "sending", "uncertain", "sending", "posted"]
+
+
+def test_trap_qbd_after_a_session_that_died_the_status_is_asked_before_any_add(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies before"]
+    desk.post()
+    desk.company.requests.clear()
+    desk.post()
+    kinds = desk.kinds()
+    assert kinds[:2] == ["InvoiceQuery", "status"]
+    assert kinds.index("status") < kinds.index("Add")
+    asked = next(r for r in desk.company.requests if _is_status(r))
+    assert "Rq>" not in asked.split("<QBXMLMsgsRq")[1].replace("</QBXMLMsgsRq>", ""), (
+        "a status check carries nothing out"
+    )
+
+
+def _is_status(request: str) -> bool:
+    return "newMessageSetID" in request and "oldMessageSetID" in request
+
+
+def test_trap_qbd_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_not_added_again(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies after"]
+    desk.post()
+    desk.company.edit(desk.made()[0]["TxnID"], RefNumber="1042")
+    (row,) = desk.post()
+    assert (row["state"], row["accounting_id"]) == ("posted", desk.made()[0]["TxnID"])
+    assert len(desk.company.adds) == 1
+
+
+def test_trap_qbd_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) -> None:
+    desk.company.keeps_status = False
+    desk.approve()
+    desk.faults = ["dies after"]
+    desk.post()
+    assert desk.post()[0]["state"] == "posted"
+    assert len(desk.company.adds) == 1
+
+
+def test_a_status_quickbooks_cannot_read_is_no_leave_to_add(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies before"]
+    desk.post()
+    invoice = invoices.current(desk.ledger)[0]
+    desk.company.execute = lambda request: (  # type: ignore[method-assign]
+        '<QBXML><QBXMLMsgsRs messageSetStatusCode="9001"/></QBXML>'
+        if _is_status(request)
+        else type(desk.company).execute(desk.company, request)
+    )
+    (row,) = desk.post()
+    assert (row["state"], desk.company.adds) == ("uncertain", [])
+    assert "9001" in row["reason"]
+    assert invoice.reference == row["reference"]
+
+
+def test_an_add_nobody_took_was_not_sent(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["not taken"]
+    (row,) = desk.post()
+    assert (row["state"], desk.company.adds) == ("planned", [])
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_what_is_recorded_quickbooks_may_forget(desk: Desk) -> None:
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    desk.post()
+    assert desk.company.kept == {}
+    assert desk.kinds().count("let go") == 2
+    assert all(len(set_id) <= 24 for set_id in sets(desk))
+    assert len(set(sets(desk))) == 2
+
+
+def test_the_id_of_a_message_set_is_as_long_as_quickbooks_takes_and_the_keys_own() -> None:
+    one, two = message_set_id("morton-a"), message_set_id("morton-b")
+    assert (len(one), one == message_set_id("morton-a"), one != two) == (24, True, True)
+    with pytest.raises(ValueError, match="at most 24"):
+        qbxml.message_set(new_id="x" * 25)
+
+
+ANSWERED = {
+    "0 with an invoice": ('statusCode="0"', "<InvoiceRet><TxnID>1-1</TxnID></InvoiceRet>", None),
+    "a warning with an invoice": ('statusCode="530"', "<InvoiceRet><TxnID>1-1</TxnID></InvoiceRet>", None),
+    "0 without an invoice": ('statusCode="0"', "", OutcomeUnknown),
+    "no status": ("", "<InvoiceRet><TxnID>1-1</TxnID></InvoiceRet>", OutcomeUnknown),
+    "an internal error": ('statusCode="1000"', "", OutcomeUnknown),
+    "not supported": ('statusCode="2000"', "", Refused),
+    "a bad reference": ('statusCode="3140"', "", Refused),
+    "no permission": ('statusCode="3260"', "", RunStopped),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_trap_qbd_what_an_add_is_answered_with(desk: Desk, name: str) -> None:
+    status, content, error = ANSWERED[name]
+    desk.approve()
+    payload = desk.plan().drafts[0].payload
+    adapter = scripted(desk, f"<InvoiceAddRs {status}>{content}</InvoiceAddRs>", of="InvoiceAddRq")
+    if error is None:
+        assert adapter.create(payload, "k", is_credit=False) == "1-1"
+        return
+    with pytest.raises(error):
+        adapter.create(payload, "k", is_credit=False)
+
+
+ASKED = {
+    "nothing fits": ('statusCode="1"', []),
+    "nothing has that key": ('statusCode="500" statusMessage="No matches"', []),
+    "failed": ('statusCode="3000"', LookupFailed),
+    "failed in general": ('statusCode="1010"', LookupFailed),
+    "no status": ("", LookupFailed),
+    "no permission": ('statusCode="3260"', RunStopped),
+}
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_trap_qbd_status_1_and_500_both_mean_absent_3000_failed_and_none_unknown(desk: Desk, name: str) -> None:
+    status, expected = ASKED[name]
+    adapter = scripted(desk, f"<InvoiceQueryRs {status}/>", of="InvoiceQueryRq")
+    wanted = Found("", "MABCDEFGHIJ", ACME, "USD", (), "")
+    if expected == []:
+        assert adapter.find(wanted) == []
+        return
+    with pytest.raises(expected):
+        adapter.find(wanted)
+
+
+def scripted(desk: Desk, answer: str, *, of: str) -> QuickBooksDesktop:
+    """The adapter of a QuickBooks that gives one kind of request this answer."""
+
+    def ask(request: str) -> str:
+        return f"<QBXML><QBXMLMsgsRs>{answer}</QBXMLMsgsRs></QBXML>" if f"<{of}>" in request else desk.ask(request)
+
+    return QuickBooksDesktop("desktop", ask, home_currency="USD", is_pending=False, today=lambda: AT.date())
+
+
+def draft(**changes: Any) -> Draft:
+    line = Line(
+        "d1", "00000000000a", "m365_bp", "under_billed", Decimal(7), Decimal("22.00"), Decimal("154.00"), "Seats"
+    )
+    base = Draft(
+        invoice_id="i", reference="MABCDEFGHIJ", destination="desktop", client_id="acme", client_name="Acme Corp",
+        customer_id=ACME, period_month=date(2026, 11, 1), currency="USD", total_amount=Decimal("154.00"), lines=[line],
+        item_ids=[SEAT],
+    )  # fmt: skip
+    return replace(base, **changes)
+
+
+def test_trap_qbd_a_number_of_12_characters_is_refused_never_cut(desk: Desk) -> None:
+    adapter = desk.adapter()
+    assert json.loads(adapter.render(draft()))["RefNumber"] == "MABCDEFGHIJ"
+    with pytest.raises(BadInput, match=r"Acme Corp.*12 characters, 11 are the most"):
+        adapter.render(draft(reference="MABCDEFGHIJK"))
+
+
+def test_texts_beyond_quickbooks_limits_are_refused(desk: Desk) -> None:
+    adapter, line = desk.adapter(), draft().lines[0]
+    many = [replace(line, decision_id=f"{n:012x}") for n in range(400)]
+    with pytest.raises(BadInput, match=r"Acme Corp.*names 400 decisions"):
+        adapter.render(draft(lines=many, item_ids=[SEAT] * 400))
+    with pytest.raises(BadInput, match=r"m365_bp has 4096 characters"):
+        adapter.render(draft(lines=[replace(line, description="x" * 4096)]))
+    with pytest.raises(BadInput, match=r"no XML can carry"):
+        adapter.render(draft(lines=[replace(line, description="a\x0bb")]))
+    assert adapter.render(draft(lines=[replace(line, description="x" * 4095)]))
+
+
+def test_what_is_beyond_a_limit_is_held_with_its_reason(desk: Desk) -> None:
+    desk.approve(service_name="x" * 4096)
+    ((_, why),) = desk.plan().held
+    assert "Give the service a shorter name in services.csv" in why
+    assert desk.post() == []
+
+
+def test_quickbooks_refuses_no_number_twice_so_two_of_one_number_wait_for_a_person(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies after"]
+    desk.post()
+    (made,) = desk.made()
+    desk.company.add_by_hand("Invoice", {"CustomerRef": made["CustomerRef"], "RefNumber": made["RefNumber"]})
+    (row,) = desk.post()
+    assert row["state"] == "parked"
+    assert "has 2 invoices numbered" in row["reason"]
+
+
+def test_a_number_in_other_letters_is_another_number(desk: Desk) -> None:
+    desk.approve()
+    number = desk.plan().drafts[0].reference
+    desk.company.add_by_hand("Invoice", {"CustomerRef": {"ListID": ACME}, "RefNumber": number.lower()})
+    assert desk.post()[0]["state"] == "posted"
+    assert len(desk.made()) == 2
+
+
+def test_an_inactive_customer_is_named_and_the_others_go_on(desk: Desk) -> None:
+    desk.company.add_customer(ACME, "Acme Corp", active=False)
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    rows = {row["client_id"]: row for row in desk.post()}
+    assert (rows["acme"]["state"], rows["beta"]["state"]) == ("refused", "posted")
+    assert "The customer Acme Corp (80000012-1326159291) is inactive" in rows["acme"]["reason"]
+    desk.company.add_customer(ACME, "Acme Corp")
+    assert {row["state"] for row in desk.post()} == {"posted"}
+
+
+def test_a_customer_who_is_not_there_is_named(desk: Desk) -> None:
+    del desk.company.customers[ACME]
+    desk.approve()
+    (row,) = desk.post()
+    assert row["state"] == "refused"
+    assert f"There is no customer {ACME}. Correct accounting_customer_id in clients.csv" in row["reason"]
+
+
+def test_an_inactive_item_is_refused_in_quickbooks_words_and_sent_once_mended(desk: Desk) -> None:
+    desk.company.add_item(SEAT, "Business Premium", active=False)
+    desk.approve()
+    (row,) = desk.post()
+    assert row["state"] == "refused"
+    assert "invalid reference to QuickBooks Item" in row["reason"]
+    desk.company.add_item(SEAT, "Business Premium")
+    assert desk.post()[0]["state"] == "posted"
+    first, second = sets(desk)
+    assert first != second, "what was refused would be refused again under its old name"
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [("Euro", "USD"), ("", "EUR"), ("Zorkmid", "USD")])
+def test_a_customer_of_another_currency_is_refused_before_anything_is_added(desk: Desk, theirs: str, ours: str) -> None:
+    desk.company.add_customer(ACME, "Acme Corp", currency=theirs)
+    desk.approve(currency=ours)
+    (row,) = desk.post()
+    assert (row["state"], desk.company.adds) == ("refused", [])
+    assert f"and this is in {ours}" in row["reason"]
+
+
+def test_a_customer_of_the_invoices_own_currency_is_invoiced(desk: Desk) -> None:
+    desk.company.add_customer(ACME, "Acme Corp", currency="Euro")
+    desk.approve(currency="EUR")
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_the_home_currency_is_what_the_connection_says(desk: Desk) -> None:
+    desk.settings = {"currency": "CAD"}
+    desk.approve(currency="CAD")
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_a_closed_period_waits_for_a_person_and_is_sent_once_opened(desk: Desk) -> None:
+    desk.company.closed_until = date(2026, 11, 30)
+    desk.approve()
+    (row,) = desk.post()
+    assert row["state"] == "parked"
+    assert "The books are closed in QuickBooks Desktop" in row["reason"]
+    desk.company.closed_until = None
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_an_invoice_changed_by_hand_before_it_was_found_waits_for_a_person(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies after"]
+    desk.post()
+    (made,) = desk.made()
+    made["InvoiceLineRet"][0]["Amount"] = made["Subtotal"] = "153.99"
+    (row,) = desk.post()
+    assert row["state"] == "parked"
+    assert "153.99" in row["reason"]
+
+
+def test_a_voided_invoice_is_seen_and_not_sent_again(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies after"]
+    desk.post()
+    desk.company.void(desk.made()[0]["TxnID"])
+    (row,) = desk.post()
+    assert row["state"] == "refused"
+    assert "was voided" in row["reason"]
+    desk.post()
+    assert len(desk.company.adds) == 1
+
+
+def test_verify_tells_what_was_deleted_and_what_was_changed(desk: Desk) -> None:
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    desk.post()
+    assert desk.verify() == []
+    gone, changed = desk.made()
+    desk.company.delete(gone["TxnID"])
+    changed["CustomerRef"] = {"ListID": "80000099-1"}
+    reasons = sorted(row["reason"] for row in desk.verify())
+    assert len(reasons) == 2
+    assert {"it is gone" in r or "it is for customer" in r for r in reasons} == {True}
+
+
+def test_what_was_over_billed_is_given_back_by_a_credit_memo(desk: Desk) -> None:
+    line = replace(draft().lines[0], quantity=Decimal(-3), amount=Decimal("-66.00"))
+    payload = desk.adapter().render(draft(lines=[line], total_amount=Decimal("-66.00")))
+    expected = desk.adapter().expect(payload, is_credit=True)
+    txn_id = desk.adapter().create(payload, "k", is_credit=True)
+    (made,) = desk.made("CreditMemo")
+    assert (made["TxnID"], made["Subtotal"], made["CreditMemoLineRet"][0]["Quantity"]) == (txn_id, "66.00", "3")
+    (found,) = desk.adapter().find(expected)
+    assert (found.is_credit, found.net_amount, difference(expected, found)) == (True, Decimal("-66.00"), None)
+    assert desk.adapter().read_back(expected, txn_id) == found
+    assert desk.adapter().list_since(date(2026, 11, 1)) == [found]
+    assert desk.made() == []
+
+
+def test_an_approved_credit_is_posted_once_as_a_credit_memo(desk: Desk) -> None:
+    favour = {"variance_quantity": Decimal(-3), "variance_amount": Decimal("-66.00"), "invoiced_as": "1042"}
+    desk.approve(kind="over_billed", **favour)
+    desk.faults = ["dies after"]
+    assert desk.post()[0]["state"] == "uncertain"
+    (row,) = desk.post()
+    (made,) = desk.made("CreditMemo")
+    assert (row["state"], row["total_amount"], row["accounting_id"]) == ("posted", Decimal("-66.00"), made["TxnID"])
+    assert (len(desk.company.adds), desk.made(), desk.verify()) == (1, [], [])
+
+
+def test_pending_invoices_stay_out_of_the_books_until_a_person_makes_them_final(desk: Desk) -> None:
+    desk.settings = {"pending": True}
+    desk.approve()
+    assert desk.post()[0]["state"] == "posted"
+    assert desk.made()[0]["IsPending"] == "true"
+    (found,) = desk.adapter().list_since(date(2026, 11, 1))
+    assert (found.is_draft, desk.adapter().is_to_release(found)) == (True, False)
+
+
+def test_money_is_text_and_decimal_and_never_rounded_again(desk: Desk) -> None:
+    desk.approve(variance_quantity=Decimal(3), unit_price=Decimal("0.333"), variance_amount=Decimal("1.00"))
+    (row,) = desk.post()
+    request = next(r for r in desk.company.requests if "<InvoiceAddRq" in r)
+    assert "<Quantity>3</Quantity><Amount>1.00</Amount>" in request
+    assert (row["state"], row["total_amount"]) == ("posted", Decimal("1.00"))
+    expected = desk.adapter().expect(invoices.current(desk.ledger)[0].payload, is_credit=False)
+    assert expected.net_amount == Decimal("1.00")
+
+
+def test_names_with_marks_of_xml_and_letters_of_other_alphabets_arrive_whole(desk: Desk) -> None:
+    name = 'R&D <b> "é" – 日本'
+    desk.approve(service_name=name)
+    desk.post()
+    assert desk.made()[0]["InvoiceLineRet"][0]["Desc"].startswith(f"{name}: ")
+    assert next(r for r in desk.company.requests if "<InvoiceAddRq" in r).isascii()
+
+
+def test_every_document_since_a_day_is_listed_page_by_page(desk: Desk) -> None:
+    ref, line = {"ListID": BETA}, {"ItemRef": {"ListID": SEAT}, "Quantity": "2", "Rate": "22.00"}
+    for number in range(120):
+        fields = {"CustomerRef": ref, "RefNumber": str(number), "InvoiceLineAdd": line}
+        desk.company.add_by_hand("Invoice", {**fields, "TxnDate": "2026-11-02" if number else "2026-09-30"})
+    found = desk.adapter().list_since(date(2026, 10, 1))
+    assert [f.reference for f in found] == [str(n) for n in range(1, 120)]
+    assert {f.net_amount for f in found} == {Decimal(44)}
+
+
+def test_a_line_that_only_adds_up_others_does_not_count_twice(desk: Desk) -> None:
+    line = {"ItemRef": {"ListID": SEAT}, "Amount": "44.00"}
+    txn_id = desk.company.add_by_hand("Invoice", {"CustomerRef": {"ListID": BETA}, "InvoiceLineAdd": [line, line]})
+    desk.company.edit(txn_id, Subtotal="44.00")
+    (found,) = desk.adapter().list_since(date(2026, 11, 1))
+    assert found.net_amount == Decimal(44)
+
+
+def test_an_invoice_made_by_hand_for_the_same_is_proposed_for_linking(desk: Desk) -> None:
+    line = {"ItemRef": {"ListID": SEAT}, "Amount": "154.00", "ServiceDate": "2026-11-01"}
+    fields = {"CustomerRef": {"ListID": ACME}, "RefNumber": "1042", "InvoiceLineAdd": line}
+    desk.company.add_by_hand("Invoice", fields)
+    desk.approve()
+    (row,) = desk.post()
+    assert (row["state"], desk.company.adds) == ("parked", [])
+    assert "(1042) has a line of 154" in row["reason"]
+
+
+def test_without_permission_the_run_stops_and_says_what_to_allow(desk: Desk) -> None:
+    desk.approve()
+    desk.company.answer_refusal = (3260, "Insufficient permission level to perform this action.")
+    with pytest.raises(RunStopped, match=r"Preferences, Integrated Applications"):
+        desk.post()
+    assert desk.only()["state"] == "planned"
+
+
+def test_a_question_nobody_took_sends_nothing(desk: Desk) -> None:
+    def ask(_: str) -> str:
+        raise qbxml.Unanswered("the Web Connector closed the connection.", was_handed_over=False)
+
+    adapter = QuickBooksDesktop("desktop", ask, home_currency="USD", is_pending=False, today=lambda: AT.date())
+    with pytest.raises(NotSent):
+        adapter.list_since(date(2026, 11, 1))
+    adapter.close()
+
+
+def test_outside_a_visit_invoices_are_planned_and_posting_says_what_to_run(desk: Desk) -> None:
+    desk.approve()
+    (drafted,) = plan(desk.book, desk.ledger, desk.rows).drafts
+    assert json.loads(drafted.payload)["RefNumber"] == drafted.reference
+    with pytest.raises(RunStopped, match=r"fetches its work itself.*`morton connector`"):
+        post(desk.book, desk.ledger, desk.rows, at=AT)
+    with pytest.raises(RunStopped, match=r"`morton connector`"):
+        open_adapter(desk.book, desk.ledger).list_since(date(2026, 11, 1))
+    assert desk.company.requests == []
+
+
+def test_no_secret_is_in_what_is_sent_or_said(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies after"]
+    said = str(desk.post()) + str(desk.post()) + "".join(desk.company.requests)
+    assert HASH not in said
