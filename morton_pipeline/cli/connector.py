@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 import click
 
 from morton_pipeline.cli import cli, command, say
+from morton_pipeline.connector import PORT
 
 if TYPE_CHECKING:
     from morton_pipeline.book import Book, Connection
 
-PORT = 8765
 
-
-@command(cli, "connector", ("table",))
+@command(cli, "connector", ("table",), connects=True)
 @click.argument("connection", required=False, metavar="[CONNECTION]")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=PORT, show_default=True, help="The port to listen on.")

@@ -132,6 +132,7 @@ def stand_ins(book: Book) -> Iterator[None]:
         yield
         return
     from morton_pipeline import clock
+    from morton_pipeline.connector import PORT
     from morton_pipeline.simulator.serve import running
     from morton_pipeline.simulator.world import generate
 
@@ -139,7 +140,14 @@ def stand_ins(book: Book) -> Iterator[None]:
     if _answers(noted["port"]):
         yield
         return
-    with running(generate(noted["seed"]), now=clock.now(), port=noted["port"], memory=book.root / MEMORY) as base_url:
+    is_desktop = book.accounting is not None and book.accounting.vendor == "quickbooks_desktop"
+    with running(
+        generate(noted["seed"]),
+        now=clock.now(),
+        port=noted["port"],
+        memory=book.root / MEMORY,
+        visits=f"http://localhost:{PORT}/quickbooks-desktop/desktop" if is_desktop else None,
+    ) as base_url:
         _break(base_url)
         yield
 

@@ -485,3 +485,22 @@ class WebConnector:
 
     def _receive(self, ticket: str, answer: str, hresult: str, message: str) -> int:
         return int(self.service.receiveResponseXML(ticket=ticket, response=answer, hresult=hresult, message=message))
+
+
+def keep_visiting(company: CompanyFile, address: str, name: str, password: str) -> None:
+    """Come again and again, as the Web Connector does once its user has ticked Auto-Run; nobody there is no matter."""
+    import requests
+    import zeep
+
+    service = None
+    while True:
+        try:
+            service = service or zeep.Client(f"{address}?wsdl").service  # type: ignore[no-untyped-call]
+            WebConnector(company, service, name, password).visit()
+        except (requests.ConnectionError, zeep.exceptions.Fault):
+            service = None
+        time.sleep(PAUSE_SECONDS)
+
+
+PAUSE_SECONDS = 2.0
+"""Between two visits."""

@@ -1,7 +1,7 @@
 """The MSP's books in every accounting system it may be invoiced from: customers, items, and each month's invoices.
 
 Belongs here: filling the accounting stand-ins from the agreements, the same in all of them, so that a demo book changes
-its accounting system by one line. Does not: how any of them answers (`quickbooks`, `xero`, `sage`).
+its accounting system by one line. Does not: how any of them answers (`quickbooks`, `xero`, …).
 """
 
 import json
@@ -11,13 +11,17 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from morton_pipeline.simulator import quickbooks, sage, xero
+from morton_pipeline.simulator import quickbooks, quickbooks_desktop, sage, xero
 from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID
 from morton_pipeline.simulator.entities import Agreements, Client, Contract
 from morton_pipeline.simulator.world import World
+from morton_pipeline.vendors.quickbooks_desktop import CURRENCIES
 
 MONTHS_BEFORE = timedelta(days=150)
 """How long the company has been invoicing when the world begins: a first month would look like a doubling."""
+
+CURRENCY_NAMES = {code: name for name, code in CURRENCIES.items()}
+"""QuickBooks Desktop knows currencies by name."""
 
 Json = Any
 
@@ -57,19 +61,24 @@ class RecurringInvoices:
         self.company = quickbooks.Company(REALM_ID, *_app("QUICKBOOKS"))
         self.organisation = xero.Company(xero.Company.tenant_id, xero.Company.name, *_app("XERO"))
         self.business = sage.Company(sage.Company.business_id, *_app("SAGE"))
+        self.file = quickbooks_desktop.CompanyFile(currency=CURRENCY_NAMES["USD"], today=lambda: self._today)
+        self._today = world.starts_at.date()
         for client in world.agreements.clients:
             if client.accounting_id:
                 self.organisation.currencies.add(client.currency)
                 self.company.add_customer(client.accounting_id, client.name, currency=client.currency)
                 self.organisation.add_customer(client.accounting_id, client.name, currency=client.currency)
                 self.business.add_customer(client.accounting_id, client.name, currency=client.currency)
+                self.file.add_customer(client.accounting_id, client.name, currency=CURRENCY_NAMES[client.currency])
         for service in world.agreements.services:
             self.company.add_item(service.accounting_id, service.name, service.list_price)
             self.organisation.add_item(service.accounting_id, service.name, service.list_price)
             self.business.add_item(service.accounting_id, service.name, service.list_price)
+            self.file.add_item(service.accounting_id, service.name, service.list_price)
 
     def catch_up(self, now: datetime) -> None:
         """Make the invoices of every month that has begun, but for those that are there already."""
+        self._today = now.date()
         while self._next_month <= now.date():
             made = {invoice["DocNumber"] for invoice in self.company.invoices.values()}
             for bill in monthly_invoices(self._agreements, self._next_month):
@@ -77,18 +86,20 @@ class RecurringInvoices:
                     self.company.add_invoice(_for_quickbooks(bill), now)
                     self.organisation.add_invoice(_for_xero(bill), now)
                     self.business.add_document({"sales_invoice": _for_sage(bill)}, now)
+                    self.file.add_by_hand("Invoice", _for_desktop(bill))
             self._next_month = _following(self._next_month)
 
     def memory(self) -> str:
         """Write down what outlives the process, of every system."""
-        return json.dumps([self.company.memory(), self.organisation.memory(), self.business.memory()])
+        return json.dumps([books.memory() for books in (self.company, self.organisation, self.business, self.file)])
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""
-        company, organisation, business = json.loads(memory)
+        company, organisation, business, file = json.loads(memory)
         self.company.recall(company)
         self.organisation.recall(organisation)
         self.business.recall(business)
+        self.file.recall(file)
 
 
 def _app(name: str) -> tuple[str, str, str]:
@@ -177,6 +188,25 @@ def _for_sage(bill: Billed) -> dict[str, Json]:
         "notes": bill.note,
         "currency_id": bill.currency,
         "invoice_lines": lines,
+    }
+
+
+def _for_desktop(bill: Billed) -> dict[str, Json]:
+    lines = [
+        {
+            "ItemRef": {"ListID": line.item_id},
+            "Desc": line.text,
+            "Quantity": str(line.quantity),
+            "Amount": str(line.quantity * line.unit_price),
+        }
+        for line in bill.lines
+    ]
+    return {
+        "CustomerRef": {"ListID": bill.customer_id},
+        "TxnDate": bill.month.isoformat(),
+        "RefNumber": bill.number,
+        "Memo": bill.note,
+        "InvoiceLineAdd": lines,
     }
 
 

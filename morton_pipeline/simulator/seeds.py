@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from argon2 import PasswordHasher
 
 from morton_pipeline.simulator import google_workspace, sage, stack_connections, xero
-from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID
+from morton_pipeline.simulator.credentials import ACCEPTED, DESKTOP_PASSWORD, REALM_ID
 from morton_pipeline.simulator.entities import Agreements
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, QUICKBOOKS
+from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
 from morton_pipeline.simulator.stories import mapping_names
 from morton_pipeline.simulator.world import World
 
@@ -163,6 +165,12 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
                 **patience,
                 "secrets": _app("SAGE"),
             },
+            {
+                "id": "desktop",
+                "vendor": "quickbooks_desktop",
+                "company_file": CompanyFile.path,
+                "secrets": {"password": "QUICKBOOKS_DESKTOP_PASSWORD"},
+            },
             *stack_connections.connections(world, base_url, patience),
         ],
         "accounting": QUICKBOOKS,
@@ -177,7 +185,11 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
     (root / "connections.yaml").write_text(
         f"# A demo book: every address is a stand-in on this machine.\n{text}", "utf-8"
     )
-    secrets = {**ACCEPTED, "GOOGLE_SERVICE_ACCOUNT": google_workspace.demo_service_account()}
+    secrets = {
+        **ACCEPTED,
+        "GOOGLE_SERVICE_ACCOUNT": google_workspace.demo_service_account(),
+        "QUICKBOOKS_DESKTOP_PASSWORD": PasswordHasher().hash(DESKTOP_PASSWORD),
+    }
     environment = "".join(f"{name}={value}\n" for name, value in secrets.items())
     (root / ".env").write_text(f"# Credentials of the stand-ins; they open nothing else.\n{environment}", "utf-8")
 

@@ -24,6 +24,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from morton_pipeline.clock import parse
 from morton_pipeline.errors import BadInput
 from morton_pipeline.simulator.app import Simulation, simulate
+from morton_pipeline.simulator.credentials import DESKTOP_PASSWORD
+from morton_pipeline.simulator.quickbooks_desktop import keep_visiting
 from morton_pipeline.simulator.world import SEED, World, generate
 
 HOST = "127.0.0.1"
@@ -126,10 +128,12 @@ def running(
     huntress_per_minute: int = 6000,
     graph_page_size: int = 25,
     memory: Path | None = None,
+    visits: str | None = None,
 ) -> Iterator[str]:
     """Serve a world in a process of its own and yield its base URL; the process ends with the block, or with us.
 
-    `memory` is a file the documents of the accounting systems are kept in until the next time.
+    `memory` is a file the documents of the accounting systems are kept in until the next time. `visits` is where the
+    Web Connector of QuickBooks Desktop comes to.
     """
     seed = SEED if world is None else world.seed
     command = [
@@ -150,6 +154,8 @@ def running(
         command += ["--now", now.isoformat()]
     if memory is not None:
         command += ["--memory", str(memory)]
+    if visits is not None:
+        command += ["--visits", visits]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -186,6 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--graph-page-size", type=int, default=25)
     parser.add_argument("--until-stdin-ends", action="store_true", help="stop when the process that started us does")
     parser.add_argument("--memory", type=Path, help="a file to keep the accounting systems' documents in")
+    parser.add_argument("--visits", help="where the Web Connector of QuickBooks Desktop comes to")
     asked = parser.parse_args(arguments)
     known = asked.memory.read_text("utf-8") if asked.memory and asked.memory.is_file() else None
     simulation = simulate(
@@ -195,6 +202,9 @@ def main(arguments: list[str] | None = None) -> None:
         graph_page_size=asked.graph_page_size,
         memory=known,
     )
+    if asked.visits:
+        visitor = (simulation.recurring.file, asked.visits, "desktop", DESKTOP_PASSWORD)
+        threading.Thread(target=keep_visiting, args=visitor, daemon=True).start()
     serve(simulation, port=asked.port, started=_announce, until_stdin_ends=asked.until_stdin_ends)
     if asked.memory:
         asked.memory.write_text(simulation.recurring.memory(), "utf-8")

@@ -56,7 +56,9 @@ def test_passwords_are_long_and_never_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    "kept", [PASSWORD, "", PasswordHasher(time_cost=1, memory_cost=64).hash("x")[:40], "$argon2i$"]
+    "kept",
+    [PASSWORD, "", PasswordHasher(time_cost=1, memory_cost=64).hash("x")[:40], "$argon2i$"],
+    ids=["the password itself", "nothing", "half a hash", "another kind"],
 )
 def test_what_is_no_hash_lets_nobody_in_and_says_how_one_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str

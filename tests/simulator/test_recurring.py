@@ -69,7 +69,10 @@ def test_every_accounting_system_says_the_same(world: World) -> None:
         d["InvoiceNumber"]: (d["Contact"]["ContactID"], d["SubTotal"]) for d in recurring.organisation.invoices.values()
     }
     sage = {d["reference"]: (d["contact"]["id"], d["net_amount"]) for d in recurring.business.sales_invoices.values()}
-    assert quickbooks == xero == sage
+    desktop = {
+        d["RefNumber"]: (d["CustomerRef"]["ListID"], Decimal(d["Subtotal"])) for d in recurring.file.documents.values()
+    }
+    assert quickbooks == xero == sage == desktop
     assert quickbooks
 
 
