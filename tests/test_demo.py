@@ -174,6 +174,53 @@ def test_two_approved_rows_become_one_invoice_once_and_are_shown_as_invoiced(boo
     assert listed(book, "audit", "verify")[0]["is_whole"] is True
 
 
+def _invoiced_from(book: Path, connection: str) -> None:
+    """Change the accounting system by its one line."""
+    path = book / "connections.yaml"
+    text = path.read_text("utf-8")
+    assert "accounting: quickbooks\n" in text
+    path.write_text(text.replace("accounting: quickbooks\n", f"accounting: {connection}\n"), "utf-8")
+
+
+def _one_of_each(book: Path) -> list[dict[str, Any]]:
+    """A row to bill and one to give back, of two clients."""
+    owed, owing = _two_of_one_client(book)[0], {"over_billed", "no_usage"}
+    rows = [r for r in listed(book, "discrepancies") if r["kind"] in owing and r["source_state"] in ("known", "zero")]
+    return [owed, next(r for r in rows if r["client_id"] != owed["client_id"] and r["invoiced_as"])]
+
+
+@pytest.mark.parametrize("connection", ["xero", "sage", "desktop"])
+def test_the_book_is_invoiced_from_any_system_by_one_line(book: Path, connection: str) -> None:
+    rows = _one_of_each(book)
+    morton(book, "decide", "approve", *(r["discrepancy_id"] for r in rows), "--reason", "seen", "--as", "dana")
+    _invoiced_from(book, connection)
+    if connection == "desktop":
+        _let_it_come(book)
+    else:
+        morton(book, "invoices", "post", "--yes")
+    made = {r["client_id"]: r for r in listed(book, "invoices", "status")}
+    assert {c: (r["state"], Decimal(r["total_amount"])) for c, r in made.items()} == {
+        r["client_id"]: ("posted", Decimal(r["variance_amount"])) for r in rows
+    }
+    (line,) = listed(book, "proof", made[rows[0]["client_id"]]["reference"])
+    assert (line["discrepancy_id"], line["decided_by"]) == (rows[0]["discrepancy_id"], "dana")
+    assert line["accounting_id"]
+    assert line["evidence_state"] == "as approved"
+
+
+def _let_it_come(book: Path) -> None:
+    """Wait for the Web Connector of QuickBooks Desktop until it has fetched what is approved."""
+    command = [sys.executable, "-m", "morton_pipeline.cli", "--book", str(book), "connector"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent) as waiting:
+        assert waiting.stderr is not None
+        try:
+            said = [next(waiting.stderr), next(line for line in waiting.stderr if "Invoices:" in line)]
+        finally:
+            waiting.terminate()
+            waiting.wait(30)
+    assert said[1].startswith("desktop: Invoices: 2 posted.")
+
+
 def test_case_57_a_contract_edited_after_the_approval_voids_it_and_nothing_is_sent(book: Path) -> None:
     row = _two_of_one_client(book)[0]
     morton(book, "decide", "approve", row["discrepancy_id"], "--reason", "seen", "--as", "dana")

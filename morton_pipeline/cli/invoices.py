@@ -116,6 +116,7 @@ def proof(book: "Book", output: str, name: str) -> None:
     """Show for each line of an invoice the approval, the records and what the accounting system calls it."""
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.reports import proof as proofs
+    from morton_pipeline.reports.show import number
 
     with open_ledger(book) as ledger:
         rows = proofs.proof(book, ledger, name)
@@ -123,13 +124,15 @@ def proof(book: "Book", output: str, name: str) -> None:
         show(rows, output, PROOF_COLUMNS, "")
         return
     for row in rows:
+        known_as = f" as {row['accounting_id']}" if row["accounting_id"] else ""
+        records = "1 record" if row["evidence_count"] == 1 else f"{row['evidence_count']} records"
         click.echo(
             f"{row['reference']} line {row['line_number']}: {row['description']}\n"
-            f"  {row['amount']} {row['currency']}, {row['state']}"
-            f"{' as ' + row['accounting_id'] if row['accounting_id'] else ''}. {row['reason']}\n"
+            f"  {number('amount', row['amount'], row['currency'])} {row['currency']}, {row['state']}{known_as}. "
+            f"{row['reason']}\n"
             f"  Approved by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M} UTC: {row['decided_because']}\n"
             f"  {row['explanation'] or ''}\n"
-            f"  {row['evidence_count']} records, {row['evidence_state']} (`morton evidence {row['discrepancy_id']}`)"
+            f"  {records}, {row['evidence_state']} (`morton evidence {row['discrepancy_id']}`)"
         )
         show(row["evidence"], output, EVIDENCE_COLUMNS, "")
 
