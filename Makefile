@@ -1,6 +1,6 @@
 # One word per routine. The environment is made on demand and again when the lock changes.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contracts bench serve lock
+.PHONY: help demo test lint format contracts chaos bench serve lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,6 +33,9 @@ format: $(READY) ## rewrite Python and SQL the way lint wants them
 
 contracts: $(READY) $(TOOLS) ## hold requests and records against the vendors' own descriptions; nothing may be skipped
 	@MORTON_REQUIRE_CONTRACTS=1 $(BIN)/python -m pytest -m contract -n 2 --dist loadgroup
+
+chaos: $(READY) ## kill -9 the posting of invoices 10,000 times for each accounting system (KILLS=N for another number)
+	@MORTON_CHAOS_KILLS=$(or $(KILLS),10000) $(BIN)/python -m pytest tests/accounting/test_chaos.py tests/connector/test_chaos.py -n 2
 
 bench: $(READY) ## time and size of what grows
 	@$(BIN)/python -m benchmarks

@@ -65,13 +65,35 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Name the edge cases without a test, so that the gap is seen at every whole run."""
+    """Print what the killed processes came to, and name the edge cases without a test: both are seen at every run."""
+    _chaos_table(terminalreporter)
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
     proved = {case for reports in terminalreporter.stats.values() for report in reports for case in _cases(report)}
     proved |= {int(n) for text in _dbt_texts() for n in re.findall(r"\bcase_(\d+)_", text)}
     missing = [str(case) for case in CASES if case not in proved]
     terminalreporter.write_line(f"Edge cases without a test: {', '.join(missing) or 'none'}.")
+
+
+CHAOS = ("system", "seed", "kill -9", "faults", "made", "double", "lost", "wrong", "no state", "seconds")
+"""What a chaos test records about itself as the property `chaos`."""
+
+
+def _chaos_table(terminalreporter: Any) -> None:
+    rows = [
+        dict(value)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        for name, value in getattr(report, "user_properties", ())
+        if name == "chaos" and report.when == "call"
+    ]
+    if not rows:
+        return
+    table = [CHAOS, *(tuple(str(row[name]) for name in CHAOS) for row in sorted(rows, key=lambda r: str(r["system"])))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    terminalreporter.section("chaos")
+    for line in table:
+        terminalreporter.write_line("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)))
 
 
 def _cases(report: Any) -> Iterator[int]:

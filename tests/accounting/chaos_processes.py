@@ -19,7 +19,6 @@ from decimal import Decimal
 from typing import Any
 
 CLIENTS = 60
-ROWS = 3000
 BATCH = 25
 CALLS = 200_000
 """Function calls a child may live for: several invoices' worth."""
@@ -129,7 +128,7 @@ def kill(system: str, book_dir: str, seed: int, kills: int) -> None:
     from morton_pipeline.ledger import decide, open_ledger
 
     opener = getattr(importlib.import_module(f"morton_pipeline.accounting.{system}"), SYSTEMS[system][1])
-    book, mart = open_book(book_dir), rows(ROWS)
+    book, mart = open_book(book_dir), rows(10 * kills)
     current = {str(row["discrepancy_id"]): row for row in mart}
     chance, did = random.Random(seed), {"killed": 0, "ended": 0, "failed": 0}
     ledger, wire, is_done = open_ledger(book), httpx.HTTPTransport(), True
