@@ -84,7 +84,6 @@ def test_case_72_money_leaves_once_through_killed_visits(
             approved = {d["decision_id"]: d["amount"] for d in decisions.latest(con).values()}
 
     posted = {i["reference"]: i for i in invoices if i["state"] == "posted"}
-    states = Counter(i["state"] for i in invoices)
     made = Counter(d["RefNumber"] for d in company.documents.values())
     double = sum(count - 1 for count in made.values())
     strangers, lost = len(set(made) - set(posted)), len(set(posted) - set(made))
