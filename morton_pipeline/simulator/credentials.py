@@ -39,7 +39,7 @@ ACCEPTED = {
 }
 """By the environment variable the demo book names."""
 
-DESKTOP_PASSWORD = "demo-desktop-password"
+WEB_CONNECTOR_WORD = "demo-desktop-password"
 """What the demo's Web Connector signs in with; its book has the hash."""
 
 REALM_ID = "9130350000000001"

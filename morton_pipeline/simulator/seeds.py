@@ -12,7 +12,7 @@ import yaml
 from argon2 import PasswordHasher
 
 from morton_pipeline.simulator import google_workspace, sage, stack_connections, xero
-from morton_pipeline.simulator.credentials import ACCEPTED, DESKTOP_PASSWORD, REALM_ID
+from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID, WEB_CONNECTOR_WORD
 from morton_pipeline.simulator.entities import Agreements
 from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, QUICKBOOKS
 from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
@@ -188,7 +188,7 @@ def write_connections(world: World, root: Path, base_url: str, *, requests_per_m
     secrets = {
         **ACCEPTED,
         "GOOGLE_SERVICE_ACCOUNT": google_workspace.demo_service_account(),
-        "QUICKBOOKS_DESKTOP_PASSWORD": PasswordHasher().hash(DESKTOP_PASSWORD),
+        "QUICKBOOKS_DESKTOP_PASSWORD": PasswordHasher().hash(WEB_CONNECTOR_WORD),
     }
     environment = "".join(f"{name}={value}\n" for name, value in secrets.items())
     (root / ".env").write_text(f"# Credentials of the stand-ins; they open nothing else.\n{environment}", "utf-8")

@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from morton_pipeline.clock import parse
 from morton_pipeline.errors import BadInput
 from morton_pipeline.simulator.app import Simulation, simulate
-from morton_pipeline.simulator.credentials import DESKTOP_PASSWORD
+from morton_pipeline.simulator.credentials import WEB_CONNECTOR_WORD
 from morton_pipeline.simulator.quickbooks_desktop import keep_visiting
 from morton_pipeline.simulator.world import SEED, World, generate
 
@@ -203,7 +203,7 @@ def main(arguments: list[str] | None = None) -> None:
         memory=known,
     )
     if asked.visits:
-        visitor = (simulation.recurring.file, asked.visits, "desktop", DESKTOP_PASSWORD)
+        visitor = (simulation.recurring.file, asked.visits, "desktop", WEB_CONNECTOR_WORD)
         threading.Thread(target=keep_visiting, args=visitor, daemon=True).start()
     serve(simulation, port=asked.port, started=_announce, until_stdin_ends=asked.until_stdin_ends)
     if asked.memory:
