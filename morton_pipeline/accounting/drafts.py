@@ -202,6 +202,8 @@ def _draft(
             target.reference_length,
         )
         lines = [line_of(decision) for decision in group]
+        if target.needs_ids:
+            _refuse_another(group, customer_id, item_ids)
         draft = Draft(
             invoice_id=digest(["invoice", reference])[:16],
             reference=reference,
@@ -218,6 +220,17 @@ def _draft(
         result.drafts.append(replace(draft, payload=target.render(draft)))
     except BadInput as missing:
         result.held.extend((decision, str(missing)) for decision in group)
+
+
+def _refuse_another(group: Sequence[Decision], customer_id: str, item_ids: Sequence[str]) -> None:
+    """Hold an invoice whose customer or items are others in the seeds now than the approved rows were built with."""
+    for decision, item_id in zip(group, item_ids, strict=True):
+        approved, now = json.loads(decision["row"]).get("billed_to"), f"{customer_id}>{item_id}"
+        if approved not in (None, now):
+            raise BadInput(
+                f"{decision['decided_by']} approved it for customer and item {approved}, and the seeds say {now} now: "
+                "nothing was sent. Reconcile, look at the row and decide anew."
+            )
 
 
 def reference_of(

@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from morton_pipeline.accounting.adapter import Found, FoundLine
 from morton_pipeline.accounting.drafts import Draft
 from morton_pipeline.accounting.errors import Refused
+from morton_pipeline.book import PRIVATE, make_folder
 from morton_pipeline.cells import safe
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.lines import price_text
@@ -93,7 +94,7 @@ class Files:
         """Put the files into place whole. The JSON comes last: it is what makes the invoice exist."""
         invoice = json.loads(payload)
         path = self._folder / f"{invoice['reference']}.json"
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder, PRIVATE)
         _write(path.with_suffix(".html"), page(invoice).encode(), replace=True)
         _write(path.with_suffix(".csv"), table(invoice).encode("utf-8-sig"), replace=True)
         try:
@@ -179,7 +180,7 @@ def _write(path: Path, content: bytes, *, replace: bool) -> None:
     """Write a file so that it is there whole or not at all, also after a power cut."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     try:
-        with draft.open("wb") as file:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

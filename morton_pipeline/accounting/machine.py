@@ -64,7 +64,6 @@ class Run:
     limits: Limits
     at: datetime
     actor: str
-    released: frozenset[str]
     rows: Rows
     """The mart's rows by discrepancy, as they are now."""
     seen: set[str] = field(default_factory=set)
@@ -123,8 +122,8 @@ class Run:
     def _void(self, invoice: Invoice) -> str | None:
         """Say why the approvals of an invoice no longer count, or nothing when every row is as it was approved."""
         with self.ledger.read() as con:
-            if undone := _undone(con, invoice):
-                return undone
+            if lost := undone(con, invoice):
+                return lost
             standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
         approved = [standing[line.discrepancy_id] for line in invoice.lines]
         changes = [drafts.change(decision, self.rows.get(decision["discrepancy_id"])) for decision in approved]
@@ -133,7 +132,7 @@ class Run:
     def _is_unwanted(self, invoice: Invoice) -> bool:
         """Whether an invoice is there without an approval: it is never taken for posted, a person must remove it."""
         with self.ledger.read() as con:
-            return _undone(con, invoice) is not None
+            return undone(con, invoice) is not None
 
     def withdraw(self, invoice: Invoice, why: str) -> None:
         """Take back an invoice that lost an approval. One that was ever sent is looked for first."""
@@ -147,7 +146,7 @@ class Run:
             if found is None:
                 return
             if found:
-                said = f"{self._named(found)} exists without an approval: void it there, or approve it again. {why}"
+                said = f"{self._named(found)} exists without an approval: void or delete it there. {why}"
                 self._park(invoice, invoices.MISMATCH, said)
                 return
         self._step(invoice, "refused", cause=invoices.WITHDRAWN, reason=why)
@@ -188,8 +187,6 @@ class Run:
 
     def _bounded(self, invoice: Invoice) -> bool:
         """Park what exceeds a safety bound, and leave parked what a bound parked until that bound is raised."""
-        if invoice.reference in self.released:
-            return False
         limits, amount = self.limits, abs(invoice.total_amount)
         checks = (
             ("amount_per_invoice", limits.amount_per_invoice, amount, "this invoice comes to"),
@@ -207,21 +204,22 @@ class Run:
             ),
         )
         for name, limit, value, phrase in checks:
-            is_standing = invoice.state == "parked" and invoice.cause == f"{invoices.BOUND} {name} {plain(limit)}"
-            if value > limit or is_standing:
+            cause = f"{invoices.BOUND} {name} {plain(limit)}"
+            is_standing = invoice.state == "parked" and invoice.cause == cause
+            if (value > limit or is_standing) and cause not in invoice.released:
                 said = (
                     f"The bound {name} is {plain(limit)}, and {phrase} {plain(value)}. Nothing was sent: check the "
                     f"invoice, then raise limits.{name} in connections.yaml or release it "
                     f"(`morton invoices post --release {invoice.reference}`)."
                 )
-                self._park(invoice, f"{invoices.BOUND} {name} {plain(limit)}", invoice.reason if is_standing else said)
+                self._park(invoice, cause, invoice.reason if is_standing else said)
                 return True
         return False
 
     def _find(self, invoice: Invoice) -> list[Found] | None:
         """Look up our reference; nothing when there was no answer, and then nothing is sent either."""
         try:
-            found = self.target.find(_expected(self.target, invoice))
+            found = self.target.find(_expected(self.target, invoice)) or self._renumbered(invoice)
         except NotSent as failure:
             self._note(invoice, str(failure))
             raise Enough from failure
@@ -236,6 +234,21 @@ class Run:
             return None
         self.silences = 0
         return found
+
+    def _renumbered(self, invoice: Invoice) -> list[Found]:
+        """Return the documents that are this invoice by our mark or the id we know, whatever number they have now."""
+        decided = [line.decision_id for line in invoice.lines]
+
+        def is_mine(other: Found) -> bool:
+            if mark := drafts.marked(other.note):
+                return mark == invoice.reference
+            return any(decision_id in line.text for line in other.lines for decision_id in decided)
+
+        ids = {other.accounting_id for other in self.others if is_mine(other)}
+        if invoice.accounting_id:
+            ids.add(invoice.accounting_id)
+        expected = _expected(self.target, invoice)
+        return [f for f in (self.target.read_back(expected, i) for i in sorted(ids)) if f is not None]
 
     def _settled(self, invoice: Invoice, found: list[Found]) -> bool:
         """Adopt the one invoice that is ours, park what is not clear; say whether that settled it."""
@@ -262,7 +275,8 @@ class Run:
         elif self.target.is_to_release(found[0]):
             self._release(invoice, found[0])
         else:
-            reason = "" if invoice.was_sent else "It existed already and is the same to the cent; nothing was sent."
+            existed = "" if invoice.was_sent else "It existed already and is the same to the cent; nothing was sent. "
+            reason = f"{existed}{self._waiting(found[0])}".strip()
             self._step(invoice, "posted", accounting_id=found[0].accounting_id, reason=reason)
         return True
 
@@ -271,8 +285,6 @@ class Run:
 
         One that bills a month in advance is dated in the month before.
         """
-        if invoice.reference in self.released:
-            return False
         try:
             others = self.others
         except (LookupFailed, NotSent, Refused) as failure:
@@ -281,7 +293,7 @@ class Run:
             )
             return True
         expected = _expected(self.target, invoice)
-        for other in others:
+        for other in () if invoices.LOOK_ALIKE in invoice.released else others:
             if said := self._likeness(invoice, expected, other):
                 self._park(
                     invoice,
@@ -314,8 +326,9 @@ class Run:
         month = f"{invoice.period_month:%Y-%m}"
         for line in expected.lines:
             for twin in other.lines:
-                day = twin.served_on or other.dated_on
-                if (twin.item_id, twin.amount) == (line.item_id, line.amount) and day and f"{day:%Y-%m}" == month:
+                if (twin.item_id, twin.amount) == (line.item_id, line.amount) and _is_about(
+                    twin.served_on, other.dated_on, invoice.period_month
+                ):
                     return f"({number}) has a line of {plain(abs(line.amount))} for item {line.item_id} in {month}"
         return None
 
@@ -336,7 +349,8 @@ class Run:
             ),
             Decimal(0),
         )
-        if not billed or abs(invoice.total_amount) <= billed * bound:
+        cause = f"{invoices.BOUND} change_factor {plain(bound)}"
+        if not billed or abs(invoice.total_amount) <= billed * bound or cause in invoice.released:
             return False
         said = (
             f"It comes to {plain(abs(invoice.total_amount))} {invoice.currency}, and all that {self.target.title} has "
@@ -344,7 +358,7 @@ class Run:
             "times that. Nothing was sent: check the invoice, then raise the bound in connections.yaml or release it "
             f"(`morton invoices post --release {invoice.reference}`)."
         )
-        self._park(invoice, f"{invoices.BOUND} change_factor {plain(bound)}", said)
+        self._park(invoice, cause, said)
         return True
 
     def _create(self, invoice: Invoice) -> None:
@@ -426,11 +440,20 @@ class Run:
         elif self.target.is_to_release(found):
             self._release(sending, found)
         else:
-            self._step(sending, "posted", accounting_id=accounting_id)
+            self._step(sending, "posted", accounting_id=accounting_id, reason=self._waiting(found))
 
     def _release(self, invoice: Invoice, draft: Found) -> None:
         """Put a draft that is the approved one to the cent into the books; whatever is not a clear yes rests."""
         title, accounting_id = self.target.title, draft.accounting_id
+        if why := self._void(invoice):
+            said = f"{title} has draft {accounting_id} of this invoice, and it was not released: delete it there. {why}"
+            self._park(invoice, invoices.MISMATCH, said, accounting_id=accounting_id)
+            return
+        # Whoever takes this step is the one who releases it, and only while it is approved.
+        stepped = self._step(invoice, "sending", accounting_id=accounting_id)
+        if stepped is None:
+            return
+        invoice = stepped
         try:
             with side_effect("release"):
                 self.target.release(draft)
@@ -447,6 +470,10 @@ class Run:
         else:
             self._step(invoice, "posted", accounting_id=accounting_id)
 
+    def _waiting(self, found: Found) -> str:
+        """Say of a draft that stays one that it is not in the books yet."""
+        return f"It waits as a draft in {self.target.title}: approve it there." if found.is_draft else ""
+
     def _park(self, invoice: Invoice, cause: str, reason: str, **values: Any) -> None:
         if (invoice.state, invoice.cause, invoice.reason) != ("parked", cause, reason):
             self._step(invoice, "parked", cause=cause, reason=reason, **values)
@@ -460,7 +487,7 @@ class Run:
         """Take a step and return the invoice after it; nothing when another process was first or an approval gone."""
 
         def unless(con: sa.Connection) -> str | None:
-            return _undone(con, invoice) if state == "sending" else None
+            return undone(con, invoice) if state == "sending" else None
 
         try:
             with side_effect(f"step {state}"):
@@ -478,7 +505,7 @@ def month_before(month: date) -> date:
     return (month.replace(day=1) - timedelta(days=1)).replace(day=1)
 
 
-def _undone(con: sa.Connection, invoice: Invoice) -> str | None:
+def undone(con: sa.Connection, invoice: Invoice) -> str | None:
     """Say which approvals of an invoice no longer stand, or nothing when all do."""
     standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
     lost = [x.discrepancy_id for x in invoice.lines if _is_lost(standing.get(x.discrepancy_id), x.decision_id)]
@@ -487,6 +514,14 @@ def _undone(con: sa.Connection, invoice: Invoice) -> str | None:
 
 def _is_lost(standing: Mapping[str, Any] | None, decision_id: str) -> bool:
     return standing is None or standing["decision_id"] != decision_id or standing["action"] != "approve"
+
+
+def _is_about(served_on: date | None, dated_on: date | None, month: date) -> bool:
+    """Whether a line may bill a month: by its service date, else by its document's: in arrears, or in advance."""
+    if served_on is not None:
+        return served_on.replace(day=1) == month
+    near = {month_before(month), month, (month + timedelta(days=32)).replace(day=1)}
+    return dated_on is not None and dated_on.replace(day=1) in near
 
 
 def _expected(target: Adapter, invoice: Invoice) -> Found:

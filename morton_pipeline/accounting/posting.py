@@ -12,7 +12,7 @@ from typing import Any
 from morton_pipeline.accounting import drafts
 from morton_pipeline.accounting.adapter import Adapter, Found, difference
 from morton_pipeline.accounting.drafts import Plan
-from morton_pipeline.accounting.machine import Enough, Rows, Run, month_before
+from morton_pipeline.accounting.machine import Enough, Rows, Run, month_before, undone
 from morton_pipeline.accounting.seeds import read_seeds
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
@@ -45,18 +45,23 @@ def post(
 ) -> list[dict[str, Any]]:
     """Settle what is open, then send what is approved. Returns the invoices this run looked at, as `status` shows them.
 
-    `release` names references a person lets past the safety bounds and the look-alike check. Raises `RunStopped` when
-    nothing more can be sent; what was sent before is recorded.
+    `release` names parked references that a person lets past what parked them; all else is checked as ever. Raises
+    `BadInput` for one that is not parked so, and `RunStopped` when nothing more can be sent; what was sent before is
+    recorded.
     """
+    for reference in release:
+        _release(ledger, reference, at=at, actor=actor)
     with _opened(book, ledger, adapter) as target:
-        run = Run(ledger, target, book.limits, at, actor, frozenset(release), current_rows)
+        run = Run(ledger, target, book.limits, at, actor, current_rows)
         target.check()
+        planned = _planned(book, ledger, current_rows, period, target)
+        unsettled = [invoice for invoice in run.mine() if invoice.is_open]
+        months = [draft.period_month for draft in planned.drafts] + [i.period_month for i in unsettled]
+        run.since = min(map(month_before, months), default=run.since)
         try:
-            for invoice in run.mine():
-                if invoice.is_open:
-                    run.settle(invoice)
+            for invoice in unsettled:
+                run.settle(invoice)
             planned = _planned(book, ledger, current_rows, period, target)
-            run.since = min((month_before(d.period_month) for d in planned.drafts), default=run.since)
             for invoice, why in planned.withdrawn:
                 run.withdraw(invoice, why)
             for draft in planned.drafts:
@@ -64,6 +69,20 @@ def post(
         except Enough:
             pass
     return [invoices.status_row(i) for i in invoices.current(ledger) if i.reference in run.seen]
+
+
+def _release(ledger: Ledger, reference: str, *, at: datetime, actor: str) -> None:
+    """Record that a person lets a parked invoice past what parked it."""
+    invoice = next((i for i in invoices.current(ledger) if i.reference == reference), None)
+    is_parked = invoice is not None and invoice.state == "parked"
+    if invoice is None or not is_parked or not invoice.cause.startswith((invoices.BOUND, invoices.LOOK_ALIKE)):
+        raise BadInput(
+            f"No invoice {reference} is parked by a bound or because one like it exists; `morton invoices status` "
+            "lists those that are."
+        )
+    cause, said = f"{invoices.RELEASED} {invoice.cause}", f"{actor} let it past: {invoice.reason}"
+    with side_effect("let past"):
+        invoices.step(ledger, invoice, "planned", cause=cause, reason=said, actor=actor, at=at)
 
 
 def link(
@@ -107,6 +126,7 @@ def link(
                 accounting_id=found.accounting_id,
                 actor=actor,
                 at=at,
+                unless=lambda con: undone(con, mine),
             )
         return invoices.status_row(invoices.one(ledger, mine.invoice_id))
 

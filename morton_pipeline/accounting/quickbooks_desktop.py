@@ -168,7 +168,12 @@ class QuickBooksDesktop:
         except LookupFailed as failure:
             raise NotSent(f"{self.title} could not be asked whether this was sent before. {failure}") from None
         if f"{entity}AddRs" in before:
-            return self._outcome(before, entity, set_id)
+            # Nothing of our number or mark is there: what was kept of a failure is a clear no by now.
+            try:
+                return self._outcome(before, entity, set_id)
+            except OutcomeUnknown as failure:
+                self._kept.append(set_id)
+                raise Refused(str(failure)) from None
         if (code := before.get("@messageSetStatusCode")) not in NOTHING_KEPT:
             raise OutcomeUnknown(f"{self.title} does not say whether this was sent before (status {code or 'absent'}).")
         self._check_customer(document)

@@ -64,6 +64,8 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
     from morton_pipeline.reconcile import refresh_decisions
     from morton_pipeline.reports import mart
 
+    if release and actor == "morton":
+        raise click.UsageError("Letting an invoice past a bound needs the name of who does: `--as NAME`.")
     month = mart.month(period) if period else None
     at = checked_now(book)
     with open_ledger(book) as ledger:

@@ -1,11 +1,12 @@
 """Invoice intents and what became of them. An intent is written before any call; every step after it is a new row.
 
 Belongs here: recording intents and steps, and reading the state they add up to. Does not: deciding what the next step
-is (`accounting/posting.py`).
+is (`accounting/machine.py`).
 
 States: planned → sending → posted · refused · uncertain · parked. Where a state has several causes, `cause` says which,
 in a word: an invoice is parked by a `bound`, a `look_alike`, a `closed_period` or a `mismatch`; a refused one that says
-`withdrawn` was taken back by us before it was sent, `gone` and `voided` were deleted and voided there by a person.
+`withdrawn` was taken back by us before it was sent, `gone` and `voided` were deleted and voided there by a person. A
+planned one that says `released` was let past what parked it, and a posted one that says `linked` was made by hand.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,6 +30,7 @@ GONE = "gone"
 VOIDED = "voided"
 CLOSED_PERIOD = "closed_period"
 LINKED = "linked"
+RELEASED = "released"
 
 
 class Overtaken(MortonError):
@@ -75,6 +77,8 @@ class Invoice:
     step: int
     was_sent: bool
     """Whether a call was ever made for it."""
+    released: frozenset[str]
+    """The causes of its parking that a person let it past, for the body it has now."""
     refusal_count: int
     """How often it was clearly said not to exist: refused, or deleted by a person."""
     updated_at: datetime
@@ -214,6 +218,11 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         accounting_id=next((e["accounting_id"] for e in reversed(events) if e["accounting_id"]), None),
         step=last["step"],
         was_sent=any(e["state"] == "sending" for e in events),
+        released=frozenset(
+            e["cause"].removeprefix(f"{RELEASED} ")
+            for e in events
+            if e["step"] >= body["step"] and e["cause"].startswith(f"{RELEASED} ")
+        ),
         refusal_count=sum(_is_refusal(e["state"], e["cause"]) for e in events),
         updated_at=last["at"],
         stepped_at=last["wall_at"],

@@ -58,7 +58,7 @@ COLUMNS = {
         "total_amount",
         "state",
         "reason",
-        "is_linked",
+        "customer_id",
         "accounting_id",
         "updated_at",
     ),
@@ -129,8 +129,11 @@ def _exclusions(decided: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _invoice(invoice: invoices.Invoice) -> dict[str, Any]:
-    is_linked = invoice.cause == invoices.LINKED
-    return {**invoices.status_row(invoice), "destination": invoice.destination, "is_linked": is_linked}
+    return {
+        **invoices.status_row(invoice),
+        "destination": invoice.destination,
+        "customer_id": invoice.customer_id,
+    }
 
 
 def _line(invoice: invoices.Invoice, line: invoices.Line) -> dict[str, Any]:

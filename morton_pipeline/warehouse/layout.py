@@ -86,7 +86,7 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
-    ("is_invoicing", "boolean", "Whether this is the accounting system the book is invoiced from."),
+    ("is_invoicing", "boolean", "Whether it is of the accounting system the book is invoiced from."),
     ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
 ))  # fmt: skip
 
@@ -152,7 +152,7 @@ LEDGER = (
         ("total_amount", "decimal(18, 4)", "The sum of its lines."),
         ("state", "varchar", "planned, sending, posted, refused, uncertain or parked."),
         ("reason", "varchar", "Why it is refused, uncertain or parked."),
-        ("is_linked", "boolean", "Whether a person named a document made by hand in its place."),
+        ("customer_id", "varchar", "The accounting system's id of whom it bills."),
         ("accounting_id", "varchar", "The accounting system's own id."),
         ("updated_at", "timestamp", "When its state last changed (UTC)."),
     )),

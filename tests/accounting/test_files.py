@@ -158,6 +158,6 @@ def test_a_yen_page_has_no_cents() -> None:
 def test_another_accounting_vendor_is_named(book: Book) -> None:
     from types import SimpleNamespace
 
-    vars(book)["accounting"] = SimpleNamespace(id="sheets", vendor="xero")
-    with open_ledger(book) as ledger, pytest.raises(Exception, match="accounting names sheets, a xero"):
+    vars(book)["accounting"] = SimpleNamespace(id="sheets", vendor="ebillity")
+    with open_ledger(book) as ledger, pytest.raises(Exception, match="accounting names sheets, a ebillity"):
         plan(book, ledger, {})

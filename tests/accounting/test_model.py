@@ -123,10 +123,13 @@ class Books(RuleBasedStateMachine):
         return [d for d in (*company.invoices.values(), *company.credit_memos.values()) if d["TotalAmt"]]
 
     @precondition(lambda self: self.documents())
-    @rule(data=st.data(), how=st.sampled_from(["edit", "void", "delete"]))
+    @rule(data=st.data(), how=st.sampled_from(["edit", "void", "delete", "renumber"]))
     def somebody_meddles(self, data: st.DataObject, how: str) -> None:
-        """A person edits, voids or deletes a document of ours."""
+        """A person edits, voids, deletes or renumbers a document of ours; with another number it is still the same."""
         chosen = data.draw(st.sampled_from(self.documents()))
+        if how == "renumber":
+            chosen["DocNumber"] = f"{chosen['DocNumber']}-x"
+            return
         self.touched.update(_decisions(chosen))
         company = self.shop.company
         if how == "delete":

@@ -84,7 +84,7 @@ def given_invoices_that_somebody_touches(msp: Scenario) -> None:
                 msp.invoice(client, "2026-11-21", line, **ours)
                 msp.invoice(client, "2026-11-21", line, number="again", doc_number=f"M-{client}", since=LATER_DAY)
             case "sent-as-another":
-                msp.invoice(client, "2026-11-21", ("nothing-we-know", 2, "10", "2026-11-01"), **ours)
+                msp.invoice(client, "2026-11-21", ("workstation", 1, "5", ""), ("workstation", 1, "15", ""), **ours)
 
 
 def _said(mart: Mart, client: str) -> dict[str, tuple[int, int, str]]:

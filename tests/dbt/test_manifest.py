@@ -49,7 +49,7 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
-    "discrepancies": {"invoiced_as"},
+    "discrepancies": {"invoiced_as", "billed_to"},
     "discrepancy_evidence": {"record_key", "quantity"},
     "coverage_gaps": {"record_key"},
     "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},

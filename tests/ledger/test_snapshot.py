@@ -73,7 +73,7 @@ def test_invoices_and_lines_carry_their_state(ledger: Ledger, row: Row, choose: 
     assert frames["invoices"].iloc[0].to_dict() == {
         "invoice_id": "i1", "reference": "M202611-AAAAAAAAAAAA", "destination": "files", "client_id": "acme",
         "period_month": date(2026, 11, 1), "currency": "USD", "total_amount": Decimal(154), "state": "posted", "reason": "",
-        "is_linked": False, "accounting_id": "145", "updated_at": AT.replace(tzinfo=None),
+        "customer_id": "12", "accounting_id": "145", "updated_at": AT.replace(tzinfo=None),
     }  # fmt: skip
     line_row = frames["invoice_lines"].iloc[0]
     assert (line_row["state"], line_row["accounting_id"], line_row["amount"]) == ("posted", "145", Decimal(154))

@@ -25,7 +25,10 @@ select documents.*, sent.invoice_id, sent.invoice_id is not null as is_ours
 from documents
 left join
     {{ ref("stg_ledger__invoices") }} as sent
-    on sent.accounting_id = documents.accounting_id
-    or sent.reference = documents.doc_number
-    or sent.reference = {{ marked_reference("documents.note") }}
+    on sent.destination = documents.connection_id
+    and (
+        sent.accounting_id = documents.accounting_id
+        or sent.reference = documents.doc_number
+        or sent.reference = {{ marked_reference("documents.note") }}
+    )
 where documents.valid_to is null

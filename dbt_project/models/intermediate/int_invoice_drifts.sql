@@ -16,11 +16,7 @@ with
         select invoices.*, read_back.last_complete_at
         from {{ ref("stg_ledger__invoices") }} as invoices
         inner join read_back on read_back.connection_id = invoices.destination
-        where
-            invoices.state = 'posted'
-            and invoices.is_state_known
-            and not invoices.is_linked
-            and invoices.updated_at < read_back.last_complete_at
+        where invoices.state = 'posted' and invoices.is_state_known and invoices.updated_at < read_back.last_complete_at
     ),
 
     found as (
@@ -29,6 +25,7 @@ with
             count(*) as document_count,
             sum(case when is_void then 0 else 1 end) as standing_count,
             min(currency) as currency,
+            min(customer_id) as customer_id,
             sum(case when is_void then 0 else net_amount end) as net_amount,
             {{ dbt.listagg("coalesce(doc_number, accounting_id)", "', '", "order by accounting_id") }} as numbers
         from {{ ref("int_accounting_documents") }}
@@ -36,16 +33,17 @@ with
         group by invoice_id
     ),
 
-    -- What is approved for an item less what its lines say now: nothing, where nothing was changed.
-    item_differences as (
-        select invoice_id, item_id, sum(amount) as amount
+    -- Line amounts as they were approved less those there now: none is left where nothing was changed. The items of
+    -- lines
+    -- are compared by `morton invoices verify`, which knows what was sent: the seeds may name another item by now.
+    line_differences as (
+        select invoice_id, amount
         from
             (
-                select lines.invoice_id, services.accounting_item_id as item_id, lines.amount
-                from {{ ref("stg_ledger__invoice_lines") }} as lines
-                left join {{ ref("int_services") }} as services on services.service_id = lines.service_id
+                select invoice_id, amount, 1 as times
+                from {{ ref("stg_ledger__invoice_lines") }}
                 union all
-                select documents.invoice_id, lines.item_id, - lines.amount as amount
+                select documents.invoice_id, lines.amount, -1 as times
                 from {{ ref("int_accounting_lines") }} as lines
                 inner join
                     {{ ref("int_accounting_documents") }} as documents
@@ -53,8 +51,8 @@ with
                     and documents.accounting_id = lines.accounting_id
                 where documents.is_ours and not documents.is_void
             ) as amounts
-        group by invoice_id, item_id
-        having sum(amount) <> 0
+        group by invoice_id, amount
+        having sum(times) <> 0
     ),
 
     judged as (
@@ -62,6 +60,7 @@ with
             sent.*,
             coalesce(found.net_amount, 0) as found_amount,
             found.currency as found_currency,
+            found.customer_id <> sent.customer_id as is_of_another,
             found.numbers,
             case
                 when found.invoice_id is null
@@ -73,12 +72,13 @@ with
                 when
                     found.net_amount <> sent.total_amount
                     or coalesce(found.currency, sent.currency) <> sent.currency
+                    or found.customer_id <> sent.customer_id
                     or changed.invoice_id is not null
                 then 'changed'
             end as drift
         from sent
         left join found on found.invoice_id = sent.invoice_id
-        left join (select distinct invoice_id from item_differences) as changed on changed.invoice_id = sent.invoice_id
+        left join (select distinct invoice_id from line_differences) as changed on changed.invoice_id = sent.invoice_id
     )
 
 select *

@@ -48,8 +48,10 @@ with
             service_id,
             period_month,
             sum(quantity) as others_quantity,
-            sum(case when quantity is null then amount end) as others_amount_only,
-            sum(case when quantity is not null then amount end) / nullif(sum(quantity), 0) as others_price
+            -- A unit is a unit in any currency; a price is one in the client's own.
+            sum(case when quantity is null and is_in_currency then amount end) as others_amount_only,
+            sum(case when quantity is not null and is_in_currency then amount end)
+            / nullif(sum(case when is_in_currency then quantity end), 0) as others_price
         from {{ ref("int_invoiced_quantities") }}
         where service_id is not null and not is_ours
         group by client_id, service_id, period_month

@@ -117,6 +117,7 @@ with
             netted.contracted_quantity,
             netted.invoiced_quantity,
             netted.invoiced_as,
+            netted.billed_to,
             netted.net_quantity as variance_quantity,
             netted.price as unit_price,
             netted.currency,
@@ -186,6 +187,7 @@ with
             cast(null as decimal(18, 4)) as contracted_quantity,
             cast(null as decimal(18, 4)) as invoiced_quantity,
             cast(null as {{ dbt.type_string() }}) as invoiced_as,
+            cast(null as {{ dbt.type_string() }}) as billed_to,
             invoiced_quantity as variance_quantity,
             cast(null as decimal(18, 4)) as unit_price,
             currency,
@@ -219,6 +221,7 @@ with
             cast(null as decimal(18, 4)) as contracted_quantity,
             cast(null as decimal(18, 4)) as invoiced_quantity,
             cast(null as {{ dbt.type_string() }}) as invoiced_as,
+            cast(null as {{ dbt.type_string() }}) as billed_to,
             cast(0 as decimal(18, 4)) as variance_quantity,
             cast(null as decimal(18, 4)) as unit_price,
             latest.currency,
@@ -290,5 +293,6 @@ select
     status,
     decided_by,
     decided_at,
-    invoiced_as
+    invoiced_as,
+    billed_to
 from unioned

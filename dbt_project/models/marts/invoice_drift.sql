@@ -28,7 +28,13 @@ select
             ' and is '
             || {{ say_money("drifts.found_amount", "coalesce(drifts.found_currency, drifts.currency)") }}
             || ' there now'
-            || case when drifts.found_amount = drifts.total_amount then ', its lines not the approved ones' else '' end
+            || case
+                when drifts.is_of_another
+                then ', for another customer'
+                when drifts.found_amount = drifts.total_amount
+                then ', its lines not the approved ones'
+                else ''
+            end
     end
     || ': ask who changed it, and set one of the two right.' as explanation,
     drifts.last_complete_at as read_back_at

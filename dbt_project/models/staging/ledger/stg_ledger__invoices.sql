@@ -6,7 +6,7 @@ select
     currency,
     state,
     reason,
-    is_linked,
+    customer_id,
     accounting_id,
     cast(total_amount as decimal(18, 4)) as total_amount,
     cast(period_month as date) as period_month,
