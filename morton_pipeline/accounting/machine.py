@@ -111,7 +111,8 @@ class Run:
             return
         if self._settled(invoice, found):
             return
-        if invoice.state == "parked":
+        # Its id was known once, and it is nowhere by number, by mark or by that id.
+        if invoice.state == "parked" or invoice.accounting_id:
             self._step(invoice, "refused", cause=invoices.GONE, reason=f"It was deleted in {self.target.title}.")
         elif why := self._void(invoice):
             said = f"{self.target.title} never made this invoice, and it was taken back. {why}"
@@ -428,7 +429,8 @@ class Run:
                 raise
             return
         if found is None:
-            self._step(sending, "uncertain", reason=f"{title} made invoice {accounting_id}, and cannot find it.")
+            said = f"{title} made invoice {accounting_id}, and cannot find it."
+            self._step(sending, "uncertain", accounting_id=accounting_id, reason=said)
         elif said := difference(_expected(self.target, sending), found):
             self._step(
                 sending,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import takewhile
 from typing import Any
 
 import sqlalchemy as sa
@@ -206,6 +207,7 @@ def read(con: sa.Connection, invoice_id: str | None = None) -> list[Invoice]:
 def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.RowMapping]) -> Invoice:
     last = events[-1]
     names = ("invoice_id", "reference", "destination", "client_id", "period_month", "currency", "total_amount")
+    since_gone = takewhile(lambda e: e["cause"] != GONE, reversed(events))
     body = next(e for e in reversed(events) if e["payload"] is not None)
     return Invoice(
         **{name: intent[name] for name in names},
@@ -215,7 +217,7 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         state=last["state"],
         cause=last["cause"],
         reason=last["reason"],
-        accounting_id=next((e["accounting_id"] for e in reversed(events) if e["accounting_id"]), None),
+        accounting_id=next((e["accounting_id"] for e in since_gone if e["accounting_id"]), None),
         step=last["step"],
         was_sent=any(e["state"] == "sending" for e in events),
         released=frozenset(

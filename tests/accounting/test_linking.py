@@ -190,3 +190,12 @@ def test_case_71_a_month_invoiced_by_hand_in_arrears_or_in_advance_is_found(shop
     shop.company.add_invoice(by_hand(TxnDate=dated, Line=[line]), AT)
     shop.approve()
     assert shop.post()[0]["state"] == "parked"
+
+
+def test_an_invoice_made_without_an_answer_and_deleted_is_sent_anew_though_the_answer_is_replayed(shop: Any) -> None:
+    shop.approve()
+    shop.wire.faults["POST"] = [shop.answers(500, after=True)]
+    shop.post()
+    shop.company.invoices.clear()
+    states = [shop.post()[0]["state"] for _ in range(3)]
+    assert (states[-1], len(shop.made())) == ("posted", 1), states

@@ -132,8 +132,8 @@ def quickbooks_fields(name: str, xsd: dict[str, ET.Element], prefix: str = "") -
     ("endpoint", "name", "ours"),
     [
         ("items", "Item", ("id",)),
-        ("invoices", "Invoice", ("id", "sync_token")),
-        ("invoice_lines", "Line", ("invoice_id",)),
+        ("invoices", "Invoice", ("id", "sync_token", "document")),
+        ("invoice_lines", "Line", ("invoice_id", "document")),
     ],
     ids=["items", "invoices", "invoice_lines"],
 )

@@ -61,7 +61,7 @@ def in_world(world: World) -> dict[str, dict[str, int]]:
             "customers": sum(c.status != "internal" for c in world.agreements.clients),
             "items": len(world.agreements.services),
             "invoices": sum(len(list(monthly_invoices(world.agreements, m))) for m in MONTHS),
-            "invoice_lines": sum(len(i["Line"]) for m in MONTHS for i in monthly_invoices(world.agreements, m)),
+            "invoice_lines": sum(len(bill.lines) for m in MONTHS for bill in monthly_invoices(world.agreements, m)),
         },
     }
 

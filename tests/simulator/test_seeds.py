@@ -14,7 +14,9 @@ URL = "http://127.0.0.1:8765"
 
 def test_morton_opens_the_book(world: World, tmp_path: Path) -> None:
     book = open_book(write_book(world, tmp_path / "book", URL))
-    assert [c.id for c in book.connections] == ["ninjaone", "m365", "huntress", "quickbooks", *world.tools]
+    assert [c.id for c in book.connections] == [
+        "ninjaone", "m365", "huntress", "quickbooks", "xero", "sage", "desktop", *world.tools
+    ]  # fmt: skip
     assert {c.vendor for c in book.connections} == set(VENDORS), "the demo uses every vendor there is"
     assert book.accounting is not None
     assert book.accounting.vendor == "quickbooks_online"

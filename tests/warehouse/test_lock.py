@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from morton_pipeline.book import Book
+from morton_pipeline.extract.auth import Grant
 from morton_pipeline.ledger.store import open_ledger
 from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.warehouse.load import load
@@ -163,7 +164,7 @@ def test_only_what_is_published_can_be_read_by_others(tmp_path, devices, extract
     book, mask = Book(tmp_path), os.umask(0o022)
     try:
         with open_ledger(book) as ledger:
-            LedgerTokens(ledger).save("books", "token", "seed")
+            LedgerTokens(ledger).save("books", Grant("token"), "seed")
         load(book, [extraction(devices(3))])
         with connect(book, "test") as con:
             con.execute("create schema marts; create table marts.discrepancies as select 1 as amount")
