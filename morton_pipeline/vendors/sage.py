@@ -104,8 +104,8 @@ def pages(call: Call) -> Walk:
     while True:
         smaller = next((s for s in SIZES if s < size and seen % s == 0), None)
         page = yield replace(call, accepts=TOO_LARGE if smaller else ())
-        if page.body is None:
-            size = smaller or size
+        if page.body is None and smaller:
+            size = smaller
             path, params = call.path.partition("?")[0], dict(httpx.URL(call.path).params) | dict(call.params)
             call = replace(call, path=path, params={**params, "page": seen // size + 1, "items_per_page": size})
             continue

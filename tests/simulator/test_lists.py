@@ -1,6 +1,7 @@
 """One list of a vendor is broken and the rest of it is well: nothing is believed that was computed from the gap."""
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from morton_pipeline.book import Book, open_book
 from morton_pipeline.extract.fetch import fetch
+from morton_pipeline.ledger.store import open_ledger
+from morton_pipeline.ledger.tokens import LedgerTokens
 from morton_pipeline.simulator.app import ALIASES, Simulation
 from morton_pipeline.simulator.seeds import write_book
 from morton_pipeline.vendors import VENDORS, vendor_of
@@ -23,6 +26,8 @@ LISTS = {
     "microsoft365": ["/subscribedSkus", "/users?", "/$batch"],
     "huntress": ["/v1/organizations?", "/v1/organizations/", "/v1/agents", "/v1/incident_reports"],
     "quickbooks_online": ["from Customer", "from Item", "from Invoice"],
+    "xero": ["/Contacts", "/Items", "/Invoices", "/CreditNotes"],
+    "sage": ["/contacts", "/services", "/products", "/sales_invoices", "/sales_credit_notes"],
     "datto_rmm": ["/account/sites", "/account/devices"],
     "sentinelone": ["/sites", "/agents"],
     "google_workspace": ["/directory/v1/users", "/product/Google-Apps/"],
@@ -44,6 +49,20 @@ def _on_that_day(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MORTON_NOW", NOW.isoformat())
 
 
+@pytest.fixture(autouse=True)
+def _with_one_of_each_kind(simulation: Simulation) -> None:
+    """The further accounting systems hold credit notes and a product too, so that those lists can be broken."""
+    organisation, business = simulation.recurring.organisation, simulation.recurring.business
+    invoice = next(iter(organisation.invoices.values()))
+    note = {**invoice, "Type": "ACCRECCREDIT", "LineItems": [{"Description": "Taken back", "UnitAmount": 5}]}
+    organisation.add_invoice(note, NOW, "CreditNotes")
+    business.add_item("firewall", "Firewall", Decimal(60), is_product=True)
+    contact = next(iter(business.contacts.values()))
+    line = {"description": "Taken back", "ledger_account_id": "sales-4000", "quantity": 1, "unit_price": 5}
+    credit = {"contact_id": contact["id"], "date": f"{NOW:%Y-%m-%d}", "credit_note_lines": [line]}
+    business.add_document({"sales_credit_note": credit}, NOW, "sales_credit_notes")
+
+
 @pytest.fixture
 def book(simulation: Simulation, tmp_path: Path) -> Book:
     return open_book(write_book(simulation.world, tmp_path / "book", "http://127.0.0.1:9"))
@@ -56,7 +75,11 @@ def read(book: Book, simulation: Simulation, vendor: str) -> list[Loaded]:
         configured, tenants=configured.tenants[:TENANTS], settings={**configured.settings, "attempts": 1}
     )
     transport = httpx.ASGITransport(simulation.app)
-    return load(book, fetch(connection, vendor_of(configured), at=NOW, transport=transport))
+    # Sage's refresh token ends with its first use: the next one is kept from read to read.
+    with open_ledger(book) as ledger:
+        tokens = LedgerTokens(ledger)
+        found = fetch(connection, vendor_of(configured), at=NOW, tokens=tokens, transport=transport)
+    return load(book, found)
 
 
 def gate(book: Book, vendor: str) -> str:
@@ -77,7 +100,8 @@ def records(book: Book, vendor: str) -> dict[str, list[Any]]:
 
 
 def test_every_list_of_every_vendor_can_be_broken() -> None:
-    assert set(VENDORS) - set(LISTS) == {"files"}, "a folder of reports has no list that answers"
+    asked = {name for name, vendor in VENDORS.items() if not vendor.is_caller}
+    assert asked - set(LISTS) == {"files"}, "a folder of reports has no list that answers"
 
 
 @pytest.mark.parametrize("mode", ["empty", "html", "500", "truncated"])

@@ -1,4 +1,4 @@
-"""QuickBooks Online with seven records in its main list, in pages of the stand-in's size."""
+"""How QuickBooks Online answers, for the faults: seven of everything but credit memos, of which there is none."""
 
 from typing import Any
 
@@ -30,5 +30,7 @@ def shape(stand_in: Any, request: httpx.Request) -> Json:
     }
     more = {"TxnDate": "2026-10-01", "CustomerRef": {"value": "1"}, "TotalAmt": 5, "Line": [line]}
     rows = [{"Id": str(n), "DisplayName": f"c{n}", "Name": f"i{n}", **more} for n in range(1, 8)]
+    if entity == "CreditMemo":
+        rows = []
     page, _ = stand_in.cut(rows, start)
     return {"QueryResponse": {entity: page, "startPosition": start + 1, "maxResults": len(page)} if page else {}}
