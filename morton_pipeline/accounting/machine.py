@@ -429,8 +429,8 @@ class Run:
                 raise
             return
         if found is None:
-            said = f"{title} made invoice {accounting_id}, and cannot find it."
-            self._step(sending, "uncertain", accounting_id=accounting_id, reason=said)
+            lost = f"{title} made invoice {accounting_id}, and cannot find it."
+            self._step(sending, "uncertain", accounting_id=accounting_id, reason=lost)
         elif said := difference(_expected(self.target, sending), found):
             self._step(
                 sending,
