@@ -1,15 +1,9 @@
-{# One list of an accounting system, over all systems there are: rows of the connections this book is invoiced from. #}
+{# One list of an accounting system, over all there are: rows of the connections this book is invoiced from. #}
 {% macro accounting_rows(list, columns) %}
     {% for system in var("accounting") %}
-        select
-            '{{ system.vendor }}' as vendor, {% for column in columns %} rows.{{ column }}, {% endfor %} rows.valid_to
-        from {{ ref("stg_" ~ system.vendor ~ "__" ~ system[list]) }} as rows
-        inner join
-            {{ ref("stg_morton__scopes") }} as scopes
-            on scopes.connection_id = rows.connection_id
-            and scopes.vendor = '{{ system.vendor }}'
-            and scopes.endpoint = '{{ system[list] }}'
-            and scopes.is_invoicing
+        select '{{ system.vendor }}' as vendor, {{ columns | join(", ") }}, valid_to
+        from {{ ref("stg_" ~ system.vendor ~ "__" ~ system[list]) }}
+        where {{ is_connected() }}
         {% if not loop.last %}
             union all
         {% endif %}

@@ -73,13 +73,15 @@ class Run:
     silences: int = 0
     blocked: set[str] = field(default_factory=set)
     """Discrepancies that an invoice without an approval may still bill."""
-    since: date = date.min
-    """How far back the system's own invoices are compared: the month before the oldest that is sent."""
+    _listed: tuple[date, list[Found]] | None = None
+    """What the accounting system has, and since when: asked once in a run, unless an older month comes later."""
 
-    @cached_property
-    def others(self) -> list[Found]:
-        """What the accounting system has, asked once in a run and before the first is sent."""
-        return self.target.list_since(self.since)
+    def others(self, month: date) -> list[Found]:
+        """Return the documents dated since the month before a period: one that bills in advance is dated then."""
+        since = month_before(month)
+        if self._listed is None or since < self._listed[0]:
+            self._listed = (since, self.target.list_since(since))
+        return self._listed[1]
 
     @cached_property
     def known(self) -> set[str]:
@@ -245,7 +247,7 @@ class Run:
                 return mark == invoice.reference
             return any(decision_id in line.text for line in other.lines for decision_id in decided)
 
-        ids = {other.accounting_id for other in self.others if is_mine(other)}
+        ids = {other.accounting_id for other in self.others(invoice.period_month) if is_mine(other)}
         if invoice.accounting_id:
             ids.add(invoice.accounting_id)
         expected = _expected(self.target, invoice)
@@ -282,18 +284,8 @@ class Run:
         return True
 
     def _resembles(self, invoice: Invoice) -> bool:
-        """Park an invoice that seems to exist under another number: made by hand, or by a ledger since restored.
-
-        One that bills a month in advance is dated in the month before.
-        """
-        try:
-            others = self.others
-        except (LookupFailed, NotSent, Refused) as failure:
-            self._note(
-                invoice, f"{self.target.title} could not be asked for like invoices; nothing was sent. {failure}"
-            )
-            return True
-        expected = _expected(self.target, invoice)
+        """Park an invoice that seems to exist under another number: made by hand, or by a ledger since restored."""
+        expected, others = _expected(self.target, invoice), self.others(invoice.period_month)
         for other in () if invoices.LOOK_ALIKE in invoice.released else others:
             if said := self._likeness(invoice, expected, other):
                 self._park(
@@ -340,7 +332,7 @@ class Run:
         billed = sum(
             (
                 other.net_amount
-                for other in self.others
+                for other in self.others(invoice.period_month)
                 if other.customer_id == expected.customer_id
                 and (not other.currency or other.currency == invoice.currency)
                 and not other.is_void
@@ -469,6 +461,8 @@ class Run:
             self._step(invoice, "uncertain", accounting_id=accounting_id, reason=said)
             if isinstance(failure, RunStopped):
                 raise
+            if isinstance(failure, NotSent):
+                raise Enough from failure
         else:
             self._step(invoice, "posted", accounting_id=accounting_id)
 

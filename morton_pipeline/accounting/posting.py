@@ -54,13 +54,10 @@ def post(
     with _opened(book, ledger, adapter) as target:
         run = Run(ledger, target, book.limits, at, actor, current_rows)
         target.check()
-        planned = _planned(book, ledger, current_rows, period, target)
-        unsettled = [invoice for invoice in run.mine() if invoice.is_open]
-        months = [draft.period_month for draft in planned.drafts] + [i.period_month for i in unsettled]
-        run.since = min(map(month_before, months), default=run.since)
         try:
-            for invoice in unsettled:
-                run.settle(invoice)
+            for invoice in run.mine():
+                if invoice.is_open:
+                    run.settle(invoice)
             planned = _planned(book, ledger, current_rows, period, target)
             for invoice, why in planned.withdrawn:
                 run.withdraw(invoice, why)
@@ -110,7 +107,8 @@ def link(
         found = target.read_back(expected, accounting_id)
         if found is None or found.is_void:
             raise BadInput(f"{target.title} has no invoice {accounting_id} that stands.")
-        other = next((i for i in invoices.current(ledger) if i.accounting_id == found.accounting_id), None)
+        ours = (i for i in invoices.current(ledger) if i.destination == target.destination)
+        other = next((i for i in ours if i.accounting_id == found.accounting_id), None)
         if other is not None:
             raise BadInput(f"{target.title} invoice {accounting_id} stands for {other.reference} already.")
         if said := difference(expected, replace(found, note=expected.note)):

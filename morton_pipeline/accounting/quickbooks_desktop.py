@@ -168,12 +168,7 @@ class QuickBooksDesktop:
         except LookupFailed as failure:
             raise NotSent(f"{self.title} could not be asked whether this was sent before. {failure}") from None
         if f"{entity}AddRs" in before:
-            # Nothing of our number or mark is there: what was kept of a failure is a clear no by now.
-            try:
-                return self._outcome(before, entity, set_id)
-            except OutcomeUnknown as failure:
-                self._kept.append(set_id)
-                raise Refused(str(failure)) from None
+            return self._outcome(before, entity, set_id, is_kept=True)
         if (code := before.get("@messageSetStatusCode")) not in NOTHING_KEPT:
             raise OutcomeUnknown(f"{self.title} does not say whether this was sent before (status {code or 'absent'}).")
         self._check_customer(document)
@@ -237,20 +232,21 @@ class QuickBooksDesktop:
                 "counts in is said by `currency:` of the connection."
             )
 
-    def _outcome(self, answer: Mapping[str, Json], entity: str, set_id: str) -> str:
-        """Read what became of an Add, from its own answer or from what was kept of it."""
+    def _outcome(self, answer: Mapping[str, Json], entity: str, set_id: str, *, is_kept: bool = False) -> str:
+        """Read what became of an Add, from its own answer or from what was kept of it.
+
+        A failure that was kept is a clear no: nothing of our number or mark was there when we looked just before.
+        """
         result = answer.get(f"{entity}AddRs")
         code = qbxml.status(result)
         if code is None or not isinstance(result, Mapping):
             raise OutcomeUnknown(f"{self.title} answered without saying what became of the invoice.")
         made = result.get(f"{entity}Ret")
-        if code < 1000:
-            if not isinstance(made, Mapping) or not made.get("TxnID"):
-                raise OutcomeUnknown(f"{self.title} answered {qbxml.words(result)} without an invoice.")
+        if code < 1000 and isinstance(made, Mapping) and made.get("TxnID"):
             self._kept.append(set_id)
             return str(made["TxnID"])
-        if code < 2000:
-            raise OutcomeUnknown(f"{self.title} failed while it worked on the invoice: {qbxml.words(result)}.")
+        if code < 2000 and not is_kept:
+            raise OutcomeUnknown(f"{self.title} did not say that it made the invoice: {qbxml.words(result)}.")
         self._kept.append(set_id)
         self._refuse_outsiders(code, result)
         said = qbxml.words(result)

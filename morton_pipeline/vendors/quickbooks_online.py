@@ -125,7 +125,7 @@ def lines(fetched: Fetched) -> Rows:
     return [
         {**line, "InvoiceId": invoice["Id"], "Document": invoice["Document"]}
         for invoice in fetched["invoices"]
-        for line in _selling(invoice.get("Line") or ())
+        for line in _selling(invoice["Line"])
     ]
 
 

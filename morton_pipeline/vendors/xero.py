@@ -163,7 +163,7 @@ def lines(fetched: Fetched) -> Rows:
     for document in fetched["invoices"]:
         month = billed_month(str(document["InvoiceNumber"] or ""), str(document.get("Reference") or ""))
         inherited = {name: document.get(name) for name in ("InvoiceID", "Type", "LineAmountTypes")}
-        for line in document.get("LineItems") or ():
+        for line in document["LineItems"]:
             if line.get("ItemCode") or line.get("LineAmount"):
                 found.append({**line, **inherited, "ServedOn": str(month) if month else None})
     return found

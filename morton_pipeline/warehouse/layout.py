@@ -86,7 +86,6 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("allowed_age_minutes", "bigint", "Twice the longest pause in the schedule."),
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
-    ("is_invoicing", "boolean", "Whether it is of the accounting system the book is invoiced from."),
     ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
 ))  # fmt: skip
 

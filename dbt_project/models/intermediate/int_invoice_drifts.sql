@@ -6,7 +6,7 @@ with
         select connection_id, min(last_complete_at) as last_complete_at
         from {{ ref("int_scope_states") }}
         where
-            connection_id in (select connection_id from {{ ref("stg_morton__scopes") }} where is_invoicing)
+            connection_id in (select connection_id from {{ ref("stg_morton__scopes") }} where category = 'accounting')
             and endpoint in {{ accounting_lists() }}
         group by connection_id
         having min(case when last_complete_at is null then 0 else 1 end) = 1

@@ -31,7 +31,8 @@ with
         from {{ ref("int_clients") }} as clients
         inner join
             {{ ref("int_scope_states") }} as states
-            on states.connection_id in (select connection_id from {{ ref("stg_morton__scopes") }} where is_invoicing)
+            on states.connection_id
+            in (select connection_id from {{ ref("stg_morton__scopes") }} where category = 'accounting')
             and states.endpoint in {{ accounting_lists() }}
         left join (select distinct client_id from homes) as housed on housed.client_id = clients.client_id
         left join homes on homes.client_id = clients.client_id and homes.connection_id = states.connection_id
@@ -177,7 +178,7 @@ with
 
 select
     *,
-    (select min(vendor) from {{ ref("stg_morton__scopes") }} where is_invoicing) as accounting_vendor,
+    (select min(vendor) from {{ ref("stg_morton__scopes") }} where category = 'accounting') as accounting_vendor,
     cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
     {{ round_money("(contracted_quantity - invoiced_quantity) * price", "currency") }} as variance_amount
 from compared

@@ -14,6 +14,7 @@ RENAMED = (
     "TotalAmt",
     "QueryResponse",
     "Customer",
+    "Line",
     "Amount",
 )
 """Fields whose renaming must fail the scope, or set every record aside."""

@@ -7,7 +7,7 @@ import httpx
 Json = Any
 MAIN = "invoices"
 RENAMED = (
-    "ContactID", "Name", "ItemID", "Code", "InvoiceID", "CreditNoteID", "Type", "Status", "Contact", "LineItemID",
+    "ContactID", "Name", "ItemID", "Code", "InvoiceID", "CreditNoteID", "Type", "Status", "Contact", "LineItems", "LineItemID",
     "pagination", "pageCount", "itemCount", "Contacts", "Items", "Invoices", "CreditNotes",
 )  # fmt: skip
 

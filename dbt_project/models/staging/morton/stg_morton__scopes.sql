@@ -7,6 +7,5 @@ select
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected,
     declared_as,
-    is_invoicing,
     category
 from {{ source("morton", "scopes") }}
