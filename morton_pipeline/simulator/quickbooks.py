@@ -9,7 +9,6 @@ import base64
 import json
 import re
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from morton_pipeline.simulator.commit_faults import CutOff, FaultPlan
+from morton_pipeline.simulator.rotation import Rotation
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -43,7 +43,7 @@ class Refusal(Exception):
 
 
 @dataclass
-class Company:
+class Company(Rotation):
     """One QuickBooks company. Entities are held as QuickBooks shows them, by id."""
 
     realm_id: str = "9130350000000001"
@@ -72,13 +72,10 @@ class Company:
     invoice_posts: list[tuple[str, bytes]] = field(default_factory=list)
     """Every invoice request that was read: its request id and its bytes."""
     _replays: "OrderedDict[str, Json]" = field(default_factory=OrderedDict)
-    _access: dict[str, float] = field(default_factory=dict)
-    _refresh: set[str] = field(default_factory=set)
-    _family: dict[str, str] = field(default_factory=dict)
     _codes: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._refresh.add(self.refresh_token)
+        self.begin_rotation()
 
     def add_customer(self, customer_id: str, name: str, *, currency: str = "", active: bool = True) -> None:
         """Add a customer."""
@@ -220,17 +217,9 @@ class Company:
         return answer
 
     def exchange(self, refresh_token: str) -> Json:
-        """Trade a refresh token for an access token and the next one.
-
-        A token stays good until one of its successors is used: an answer that got lost costs nobody the connection.
-        """
-        if refresh_token not in self._refresh:
-            raise KeyError(refresh_token)
-        successor, access = f"AB1{secrets.token_hex(18)}", f"eyJ{secrets.token_hex(24)}"
-        siblings = {token for token, parent in self._family.items() if parent == refresh_token}
-        self._refresh = {refresh_token, successor, *siblings}
-        self._family[successor] = refresh_token
-        self._access[access] = time.monotonic() + self.token_seconds
+        """Trade a refresh token for an access token and the next one."""
+        successor = f"AB1{secrets.token_hex(18)}"
+        access = self.issue(refresh_token, successor)
         return {
             "token_type": "bearer",
             "access_token": access,
@@ -253,29 +242,16 @@ class Company:
         self._refresh.discard(code)
         return answer
 
-    def admits(self, header: str) -> bool:
-        """Whether a request carries a token that is still good."""
-        return self._access.get(header.removeprefix("Bearer "), 0) > time.monotonic()
-
-    def forget_tokens(self) -> None:
-        """Let every access token end now."""
-        self._access.clear()
-
     def forget_keys(self) -> None:
         """Forget every request id: a request sent again under its own is carried out again."""
         self._replays.clear()
-
-    def revoke(self) -> None:
-        """Disconnect the app: no token is good any more."""
-        self._access.clear()
-        self._refresh.clear()
 
     def memory(self) -> str:
         """Write down what outlives the process: invoices, the answers to known request ids, who is connected."""
         numbers = json.loads(
             _json({"invoices": self.invoices, "credit_memos": self.credit_memos, "replays": self._replays})
         )
-        return json.dumps({**numbers, "refresh": sorted(self._refresh), "family": self._family})
+        return json.dumps({**numbers, **self.rotation_memory()})
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""
@@ -283,7 +259,7 @@ class Company:
         self.invoices |= known["invoices"]
         self.credit_memos |= known["credit_memos"]
         self._replays |= known["replays"]
-        self._refresh, self._family = set(known["refresh"]), dict(known["family"])
+        self.recall_rotation(known)
 
     def _referred(self, body: Json, name: str, known: dict[str, Json]) -> Json:
         ref = str((body.get(name) or {}).get("value") or "")

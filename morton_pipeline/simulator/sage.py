@@ -7,7 +7,6 @@ are and what they were invoiced; whoever fills the `Company` knows that.
 import asyncio
 import json
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from morton_pipeline.simulator.commit_faults import CutOff, FaultPlan
+from morton_pipeline.simulator.rotation import Rotation
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -45,7 +45,7 @@ class Refusal(Exception):
 
 
 @dataclass
-class Company:
+class Company(Rotation):
     """One business in Sage. Records are held as Sage shows them, by id; amounts are decimals until they are written."""
 
     business_id: str = "5b1de0ac5f8c4d1f9b1f0a7d3c2e4a66"
@@ -89,11 +89,9 @@ class Company:
     """Every request for a document that was read: its idempotency id and its bytes."""
     made_count: int = 0
     _replays: "OrderedDict[str, Json]" = field(default_factory=OrderedDict)
-    _access: dict[str, float] = field(default_factory=dict)
-    _refresh: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._refresh.add(self.refresh_token)
+        self.begin_rotation()
         self.add_tax_rate("GB_STANDARD", "Standard", Decimal(20))
         self.add_tax_rate("GB_ZERO", "Zero Rated", Decimal(0))
 
@@ -263,11 +261,8 @@ class Company:
 
     def exchange(self, refresh_token: str) -> Json:
         """Trade a refresh token for an access token and the next one."""
-        if refresh_token not in self._refresh:
-            raise KeyError(refresh_token)
-        successor, access = f"GB/{secrets.token_hex(18)}", f"eyJ{secrets.token_hex(24)}"
-        self._refresh = {successor, refresh_token} if self.keeps_used_tokens else {successor}
-        self._access[access] = time.monotonic() + self.token_seconds
+        successor = f"GB/{secrets.token_hex(18)}"
+        access = self.issue(refresh_token, successor)
         if self.forgets_at_refresh:
             self.forget_keys()
         return {
@@ -279,27 +274,14 @@ class Company:
             "scope": "full_access",
         }
 
-    def admits(self, header: str) -> bool:
-        """Whether a request carries a token that is still good."""
-        return self._access.get(header.removeprefix("Bearer "), 0) > time.monotonic()
-
-    def forget_tokens(self) -> None:
-        """Let every access token end now."""
-        self._access.clear()
-
     def forget_keys(self) -> None:
         """Lose the memory of idempotency ids."""
         self._replays.clear()
 
-    def revoke(self) -> None:
-        """Disconnect the app: no token is good any more."""
-        self._access.clear()
-        self._refresh.clear()
-
     def memory(self) -> str:
         """Write down what outlives the process: documents, the answers to known ids, who is connected."""
         documents = {path: list(self.table(path).values()) for path in NAMES}
-        kept = {**documents, "replays": self._replays, "refresh": sorted(self._refresh), "made_count": self.made_count}
+        kept = {**documents, "replays": self._replays, "made_count": self.made_count, **self.rotation_memory()}
         return _json(kept)
 
     def recall(self, memory: str) -> None:
@@ -312,7 +294,8 @@ class Company:
                     holder |= {k: Decimal(v) for k, v in holder.items() if k in _AMOUNTS}
                 self.table(path)[document["id"]] = document
         self._replays = OrderedDict(known["replays"])
-        self._refresh, self.made_count = set(known["refresh"]), known["made_count"]
+        self.made_count = known["made_count"]
+        self.recall_rotation(known)
 
     def _one(self, document_id: str) -> tuple[str, Json]:
         for path in NAMES:

@@ -29,6 +29,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from morton_pipeline.simulator.commit_faults import CutOff, FaultPlan
+from morton_pipeline.simulator.rotation import Rotation
 
 Json = Any
 Clock = Callable[[], datetime]
@@ -65,7 +66,7 @@ class Problem(Exception):
 
 
 @dataclass
-class Company:
+class Company(Rotation):
     """One Xero organisation. What it holds is kept as Xero shows it, by id, but for its dates, which are dates."""
 
     tenant_id: str = "3f9f1b5e-5a3a-4d3e-9a0c-0d0e8a6a1f10"
@@ -107,14 +108,11 @@ class Company:
     """Every request to create a document that was read: its idempotency key and its bytes."""
     _replays: "OrderedDict[str, tuple[float, str, int, Json]]" = field(default_factory=OrderedDict)
     """By key: until when it is known, what was asked, and what was answered."""
-    _access: dict[str, float] = field(default_factory=dict)
-    _refresh: set[str] = field(default_factory=set)
-    _family: dict[str, str] = field(default_factory=dict)
     _recent: deque[float] = field(default_factory=deque)
     _running: int = 0
 
     def __post_init__(self) -> None:
-        self._refresh.add(self.refresh_token)
+        self.begin_rotation()
 
     def add_customer(self, customer_id: str, name: str, *, currency: str = "", active: bool = True) -> None:
         """Add a contact."""
@@ -312,17 +310,9 @@ class Company:
         self._replays.clear()
 
     def exchange(self, refresh_token: str) -> Json:
-        """Trade a refresh token for an access token and the next one.
-
-        A token stays good until one of its successors is used: an answer that got lost costs nobody the connection.
-        """
-        if refresh_token not in self._refresh:
-            raise KeyError(refresh_token)
-        successor, access = secrets.token_urlsafe(32), f"eyJ{secrets.token_hex(24)}"
-        siblings = {token for token, parent in self._family.items() if parent == refresh_token}
-        self._refresh = {refresh_token, successor, *siblings}
-        self._family[successor] = refresh_token
-        self._access[access] = time.monotonic() + self.token_seconds
+        """Trade a refresh token for an access token and the next one."""
+        successor = secrets.token_urlsafe(32)
+        access = self.issue(refresh_token, successor)
         if self.forgets_keys_on_refresh:
             self.forget_keys()
         return {
@@ -333,25 +323,12 @@ class Company:
             "scope": "offline_access accounting.transactions accounting.contacts.read accounting.settings.read",
         }
 
-    def admits(self, header: str) -> bool:
-        """Whether a request carries a token that is still good."""
-        return self._access.get(header.removeprefix("Bearer "), 0) > time.monotonic()
-
-    def forget_tokens(self) -> None:
-        """Let every access token end now."""
-        self._access.clear()
-
-    def revoke(self) -> None:
-        """Disconnect the app: no token is good any more."""
-        self._access.clear()
-        self._refresh.clear()
-
     def memory(self) -> str:
         """Write down what outlives the process: documents, the answers to known keys, who is connected."""
         clock = time.monotonic()
         replays = [(key, until - clock, *rest) for key, (until, *rest) in self._replays.items()]
         known = {"invoices": self.invoices, "credit_notes": self.credit_notes, "replays": replays}
-        return json.dumps({**known, "refresh": sorted(self._refresh), "family": self._family}, default=_written)
+        return json.dumps({**known, **self.rotation_memory()}, default=_written)
 
     def recall(self, memory: str) -> None:
         """Go on from what an earlier process wrote down."""
@@ -359,7 +336,7 @@ class Company:
         self.invoices |= known["invoices"]
         self.credit_notes |= known["credit_notes"]
         self._replays |= {key: (clock + left, *rest) for key, left, *rest in known["replays"]}
-        self._refresh, self._family = set(known["refresh"]), dict(known["family"])
+        self.recall_rotation(known)
 
     @contextmanager
     def pace(self) -> Iterator[None]:
