@@ -25,7 +25,7 @@ class Rotation:
         self._family: dict[str, str] = {}
 
     def issue(self, refresh_token: str, successor: str) -> str:
-        """Trade a refresh token for an access token; `successor` is the next one. Raises `KeyError` for one that ended."""
+        """Trade a refresh token for an access token; `successor` is the next. Raises `KeyError` where it has ended."""
         if refresh_token not in self._refresh:
             raise KeyError(refresh_token)
         access = f"eyJ{secrets.token_hex(24)}"
