@@ -1,4 +1,7 @@
-{{ config(materialized="view") }}  -- Whom the accounting system bills, as it stands.
+{{ config(materialized="view") }}
+-- Whom the accounting system bills, as it stands.
+with customers as ({{ accounting_rows("customers", ["connection_id", "customer_id"]) }})
+
 select connection_id, customer_id
-from ({{ accounting_rows("customers", ["connection_id", "customer_id"]) }}) as customers
+from customers
 where valid_to is null
