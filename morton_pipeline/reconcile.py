@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,14 +29,19 @@ class BuildFailed(MortonError):
 
 
 @dataclass(frozen=True)
-class _AsOfBook(Book):
-    """A book whose warehouse is a throw-away copy: a look back never touches what finance reads."""
+class _BookApart(Book):
+    """A book whose warehouse is a throw-away copy, and whose seeds may be others: nothing finance reads is touched."""
 
     scratch: Path = Path()
+    other_seeds: Path | None = None
 
     @property
     def warehouse(self) -> Path:
         return self.scratch / "warehouse.duckdb"
+
+    @property
+    def seeds(self) -> Path:
+        return self.other_seeds or super().seeds
 
 
 def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Path:
@@ -51,28 +57,35 @@ def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Pat
             before_build(book, at)
             build(book)
             return after_build(book)
-    with _copied(book) as copy:
-        before_build(copy, as_of, is_look_back=True)
+    target = book.published.with_name(f"mart_as_of_{as_of:%Y%m%dT%H%M%SZ}.duckdb")
+    return build_apart(book, target, at=as_of, is_look_back=True)
+
+
+def build_apart(
+    book: Book, target: Path, *, at: datetime, is_look_back: bool = False, seeds: Path | None = None
+) -> Path:
+    """Build the marts in a copy of the warehouse, perhaps with the seeds of another folder, and write them to `target`.
+
+    A look back knows nothing later than `at`. Raises like `reconcile`.
+    """
+    with _copied(book, seeds) as copy:
+        before_build(copy, at, is_look_back=is_look_back)
         build(copy)
-        return after_build(copy, book.published.with_name(f"mart_as_of_{as_of:%Y%m%dT%H%M%SZ}.duckdb"))
+        return after_build(copy, target)
 
 
 @contextmanager
-def _copied(book: Book) -> Iterator[Book]:
+def _copied(book: Book, seeds: Path | None) -> Iterator[Book]:
     from morton_pipeline.warehouse.lock import connect, held
 
-    scratch = book.data / "as_of"
-    shutil.rmtree(scratch, ignore_errors=True)
-    scratch.mkdir(parents=True)
-    try:
-        with held(book, "reconcile --as-of"):
+    book.data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="apart_", dir=book.data) as scratch:
+        with held(book, "a build apart"):
             # Opening it applies what the journal still holds, and the checkpoint leaves one whole file.
-            with connect(book, "reconcile --as-of") as con:
+            with connect(book, "a build apart") as con:
                 con.execute("checkpoint")
-            shutil.copyfile(book.warehouse, scratch / "warehouse.duckdb")
-        yield _AsOfBook(book.root, scratch=scratch)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+            shutil.copyfile(book.warehouse, Path(scratch) / "warehouse.duckdb")
+        yield _BookApart(book.root, scratch=Path(scratch), other_seeds=seeds)
 
 
 def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> None:
