@@ -5,7 +5,7 @@ Belongs here: writing seeds and connections, loading every reading, building the
 
 from collections.abc import Sequence
 from csv import DictWriter
-from datetime import UTC
+from datetime import UTC, timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,7 +19,7 @@ from tests.score.msp import SERVICES, Msp
 
 _COLUMNS = """
     period_month, coalesce(client_id, client_name), coalesce(service_id, service_name, ''), kind, observed_quantity,
-    contracted_quantity, variance_quantity, unit_price, variance_amount, currency, accumulated_amount, recoverable_amount,
+    contracted_quantity, invoiced_quantity, variance_quantity, unit_price, variance_amount, currency, accumulated_amount, recoverable_amount,
     began_on, source_state, source_as_of_at, is_within_tolerance, is_estimate, status
 """
 
@@ -43,12 +43,15 @@ def _write_seeds(folder: Path, msps: Sequence[Msp]) -> None:
     common: dict[str, list[dict[str, str]]] = {"services": [], "service_mappings": []}
     for s in SERVICES.values():
         common["services"].append(
-            {"service_id": s.id, "service_name": s.id.title(), "unit": s.unit, "list_price": s.list_price}
-        )
+            {"service_id": s.id, "service_name": s.id, "unit": s.unit, "list_price": s.list_price, "accounting_item_id": f"item-{s.id}",
+             "count_vendor": s.ways[0].vendor if len(s.ways) > 1 else ""}
+        )  # fmt: skip
+        begins = (msps[0].calendar.now - timedelta(days=s.begins)).date().isoformat() if s.begins else ""
         common["service_mappings"] += [
-            {"vendor": s.vendor, "endpoint": s.endpoint, "field": s.field, "pattern": p, "service_id": s.id}
-            for p in s.patterns
-        ]
+            {"vendor": w.vendor, "endpoint": w.endpoint, "field": w.field, "pattern": p, "service_id": s.id, "priority": s.priority, "effective_from": begins}
+            for w in s.ways
+            for p in w.patterns
+        ]  # fmt: skip
     for name, columns in SEEDS.items():
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = DictWriter(file, [c.name for c in columns], restval="")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from tests.score.cases import Plant
 from tests.score.model import Row
 from tests.score.msp import Msp
+from tests.score.planting import Plant
 
 IN_ORDER = "in order"
 """What stands for a case where nothing was planted."""
@@ -78,7 +78,7 @@ def judge(told: Sequence[tuple[Msp, list[Plant]]], found: Iterable[Row]) -> tupl
     errors = []
     for msp, plants in told:
         for plant in plants:
-            name = plant.name
+            name = plant.case.name if plant.case else IN_ORDER
             actual = [row for key in plant.keys for row in by_key.pop(key, [])]
             right = set(plant.rows) & set(actual)
             missed, false = [r for r in plant.rows if r not in right], [r for r in actual if r not in right]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.score.build import build
-from tests.score.cases import generate
 from tests.score.msp import BATCH
+from tests.score.planted import generate
 from tests.score.tally import judge
 
 SEED, _, ALONE = os.environ.get("MORTON_SCORE_SEED", "1").partition("/")
