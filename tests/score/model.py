@@ -353,6 +353,8 @@ class Stray:
                 continue
             count = self.quantities[n] if self.quantities else Decimal(1)
             since = max(client.day(seen[0]), self.begins)
+            if since > today:
+                continue
             quantity, began = quantity + count, min(began, since)
             prices.add(price)
             if price is not None:

@@ -46,21 +46,20 @@ def a_sku_that_is_sold_as_nothing(msp: Msp) -> Iterator[Stray]:
 
 
 @plants(12)
-def a_company_whose_mapping_ended(msp: Msp) -> Iterator[Stray]:
+def a_company_whose_mapping_ended(msp: Msp) -> Iterator[Line | Stray]:
     """It is nobody's from the day its mapping ended."""
-    client, connection = msp.client(), msp.connection("ninjaone")
-    company, ended = msp.listed_company(connection), day(msp)
-    msp.maps(client, connection, company, ends=ended)
-    if ended > msp.calendar.now.date():
-        ended = msp.calendar.now.date()
-        msp.seeds["company_mappings"][-1]["effective_to"] = ended.isoformat()
-        client.mapped[-1] = (*client.mapped[-1][:3], ended)
-    facts = [msp.record(SERVICES["mac"].way(), connection, company) for _ in range(msp.rng.randint(1, 3))]
-    yield Stray(msp, facts, [list_price("mac")] * len(facts), None, company.upper(), begins=ended)
-    one = Line(msp, client, SERVICES["mac"])
-    for fact in facts:
+    one, connection, ended = line(msp, "mac", msp.client()), msp.connection("ninjaone"), day(msp)
+    company = msp.company(one.client, connection, ends=ended)
+    for fact in listed(one, msp.rng.randint(1, 3), at=(connection, company)):
         one.units.append(Unit([fact], ends=ended))
     yield one
+    yield _left(one, company, ended)
+
+
+def _left(one: Line, company: str, ended: date) -> Stray:
+    """What is nobody's since a company's mapping to a line's client ended."""
+    facts = [f for unit in one.units for f in unit.facts if company in f.row.values()]
+    return Stray(one.msp, facts, [list_price(one.service.id)] * len(facts), None, company.upper(), begins=ended)
 
 
 @plants(13)
@@ -104,7 +103,7 @@ def a_class_that_is_sold_from_a_day_on(msp: Msp) -> Iterator[Line]:
 
 
 @plants(15)
-def sites_and_accounts_that_add_up(msp: Msp) -> Iterator[Line]:
+def sites_and_accounts_that_add_up(msp: Msp) -> Iterator[Line | Stray]:
     """All companies of a client are one client's, in however many accounts of the tool, each while it is mapped."""
     one, number = line(msp, msp.rng.choice(("workstation", "edr")), msp.client()), 0
     for place in range(msp.rng.randint(2, 3)):
@@ -129,7 +128,7 @@ def a_person_in_two_tenants(msp: Msp) -> Iterator[Line]:
     second = msp.company(one.client, connection)
     for tenant in (first, second):
         for n in range(number):
-            one.units.append(Unit(listed(one, 1, at=(connection, tenant), user=f"{one.client.id}-{n}")))
+            one.units.append(Unit(listed(one, 1, at=(connection, tenant), displayName=f"{one.client.id} {n}")))
     agree(one, near(msp, number * 2))
     yield one
 
