@@ -44,13 +44,14 @@ class _Column:
     kind: str = "text"
     is_required: bool = False
     words: tuple[str, ...] = ()
-    unsupported: tuple[str, ...] = ()
+    may_be_absent: bool = False
+    """A file without the column reads as one whose cells are empty: the files of books made before there was one."""
 
 
 def _c(
-    name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), not_yet: tuple[str, ...] = ()
+    name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), absent: bool = False
 ) -> _Column:
-    return _Column(name, kind, required, words, not_yet)
+    return _Column(name, kind, required, words, absent)
 
 
 _DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
@@ -69,19 +70,23 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
     ),
     "contracts": (
         _c("contract_id", required=True), _c("client_id", required=True), _c("service_id", required=True),
-        _c("quantity", "number", required=True), _c("unit_price", "number", required=True),
-        _c("billing_model", "word", required=True, words=("per_unit", "minimum", "included", "flat"),
-           not_yet=("tiered", "block_hours")),
+        _c("quantity", "number", required=True), _c("unit_price", "signed"),
+        _c("billing_model", "word", required=True,
+           words=("per_unit", "minimum", "included", "tiered", "flat", "block_hours")),
         _c("minimum_quantity", "number"), _c("included_quantity", "number"),
-        _c("count_basis", "word", words=("period_end",), not_yet=("peak", "average", "daily")),
+        _c("count_basis", "word", words=("period_end", "peak", "average", "daily")),
         _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
+        _c("committed_quantity", "number", absent=True), _c("committed_until", "date", absent=True),
+        _c("notice_days", "whole", absent=True),
     ),
     "price_tiers": (
-        _c("contract_id", required=True), _c("from_quantity", "number"), _c("unit_price", "number"), _c("method"),
+        _c("contract_id", required=True), _c("from_quantity", "number", required=True),
+        _c("unit_price", "number", required=True),
+        _c("method", "word", required=True, words=("all_units", "graduated")),
     ),
     "bundles": (
         _c("bundle_service_id", required=True), _c("component_service_id", required=True),
-        _c("quantity_per_unit", "number"),
+        _c("quantity_per_unit", "number"), _c("place", "whole", absent=True),
     ),
     "company_mappings": (
         _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"),
@@ -101,7 +106,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
 """The columns of each seed, in the order they are written."""
 
 _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
-_NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles", "sku_includes": "SKUs that include others"}
+_NOT_YET = {"sku_includes": "SKUs that include others"}
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
 
@@ -161,6 +166,8 @@ class _Check:
         self._unique()
         self._references()
         self._contracts()
+        self._tiers()
+        self._bundles()
         self._mappings()
         self._counting()
         self._exclusions()
@@ -171,6 +178,7 @@ class _Check:
     def _read(self, name: str) -> list[tuple[int, Row]]:
         path = self.book.seeds / f"{name}.csv"
         expected = [c.name for c in SEEDS[name]]
+        absent = {c.name: "" for c in SEEDS[name] if c.may_be_absent}
         if not path.is_file():
             if name in _MUST_EXIST:
                 self._add(name, None, None, f"the file is missing; its header is {','.join(expected)}")
@@ -198,14 +206,15 @@ class _Check:
                         f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas",
                     )
                     continue
-                rows.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+                row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                rows.append((reader.line_num, absent | row))
         except csv.Error as error:
             self._add(name, reader.line_num, None, f"is not valid CSV ({error})")
         return rows
 
     def _header(self, name: str, header: list[str], expected: list[str]) -> bool:
         before = len(self.problems)
-        for missing in [c for c in expected if c not in header]:
+        for missing in [c.name for c in SEEDS[name] if c.name not in header and not c.may_be_absent]:
             self._add(name, 1, missing, "the column is missing from the header")
         for unknown in [c for c in header if c not in expected]:
             self._add(
@@ -295,11 +304,76 @@ class _Check:
             for needed, column in (("minimum", "minimum_quantity"), ("included", "included_quantity")):
                 if model == needed and not row[column]:
                     self._add("contracts", line, column, f"is empty; the model {needed} needs it")
+            if not row["unit_price"] and model != "tiered":
+                self._add("contracts", line, "unit_price", "is empty; only a tiered contract has its prices elsewhere")
+            if row["unit_price"].startswith("-") and model != "flat":
+                message = "is below zero; what is given every month is a contract of its own with the model flat"
+                self._add("contracts", line, "unit_price", message)
+            if row["committed_until"] and not row["committed_quantity"]:
+                self._add(
+                    "contracts", line, "committed_quantity", "is empty; say how many are committed until that day"
+                )
         self._no_overlap(
             "contracts",
             ("client_id", "service_id"),
             "exactly one contract version may be in force per client, service and day",
         )
+
+    def _tiers(self) -> None:
+        models = {row["contract_id"]: row["billing_model"].lower() for _, row in self.rows["contracts"]}
+        tiers: dict[str, list[tuple[Decimal, int, str]]] = defaultdict(list)
+        for line, row in self.rows["price_tiers"]:
+            contract = row["contract_id"]
+            if contract and models.get(contract) != "tiered":
+                known = [name for name, model in models.items() if model == "tiered"]
+                message = f"{contract!r} is no contract in contracts.csv with the model tiered{guess(contract, known)}"
+                self._add("price_tiers", line, "contract_id", message)
+            elif contract and (start := _number(row["from_quantity"])) is not None:
+                tiers[contract].append((start, line, row["method"].lower()))
+        for found in tiers.values():
+            found.sort()
+            if found[0][0] != 1:
+                self._add("price_tiers", found[0][1], "from_quantity", "the first tier of a contract starts at 1")
+            for (start, earlier, method), (other, line, other_method) in pairwise(found):
+                if start == other:
+                    self._add("price_tiers", line, "from_quantity", f"{start} stands in row {earlier} already")
+                if method != other_method:
+                    message = f"is {other_method}, and row {earlier} of the same contract says {method}; choose one"
+                    self._add("price_tiers", line, "method", message)
+        for line, row in self.rows["contracts"]:
+            if row["billing_model"].lower() == "tiered" and row["contract_id"] not in tiers:
+                message = f"is tiered, and price_tiers.csv has no row for {row['contract_id']}"
+                self._add("contracts", line, "billing_model", message)
+
+    def _bundles(self) -> None:
+        services = {row["service_id"]: row["unit"].lower() for _, row in self.rows["services"]}
+        mapped = {row["service_id"] for _, row in self.rows["service_mappings"]}
+        bundles = {row["bundle_service_id"] for _, row in self.rows["bundles"]}
+        seen: dict[tuple[str, str], int] = {}
+        for line, row in self.rows["bundles"]:
+            for column in ("bundle_service_id", "component_service_id"):
+                if row[column] and row[column] not in services:
+                    message = f"{row[column]!r} is not in services.csv{guess(row[column], services)}"
+                    self._add("bundles", line, column, message)
+            bundle, component = row["bundle_service_id"], row["component_service_id"]
+            if component in bundles:
+                message = f"{component!r} is a bundle itself; list what is in it"
+                self._add("bundles", line, "component_service_id", message)
+            if (bundle, component) in seen:
+                message = f"{component!r} stands in row {seen[bundle, component]} already; add up its quantity there"
+                self._add("bundles", line, "component_service_id", message)
+            if _number(row["quantity_per_unit"]) == 0:
+                self._add("bundles", line, "quantity_per_unit", "must be above zero")
+            is_first = bundle not in {name for name, _ in seen}
+            if is_first and bundle not in mapped and component not in mapped:
+                message = (
+                    f"nothing would count {bundle}: it is counted by a mapping of its own, else by its first "
+                    f"component, and service_mappings.csv names neither"
+                )
+                self._add("bundles", line, "bundle_service_id", message)
+            seen.setdefault((bundle, component), line)
+            # The order of the components means something, and tables have none.
+            row["place"] = row["place"] or str(line)
 
     def _mappings(self) -> None:
         connections = {c.id for c in self.book.connections}
@@ -427,15 +501,25 @@ def _read_date(value: str, _: _Column) -> str:
     return "" if _date(value, date.min) and len(value) == 10 else f"{value!r} is not a date; write it as 2026-11-30"
 
 
-def _read_number(value: str, _: _Column) -> str:
+def _number(text: str) -> Decimal | None:
     try:
-        number = Decimal(value)
+        return Decimal(text)
     except InvalidOperation:
+        return None
+
+
+def _read_number(value: str, _: _Column) -> str:
+    number = _number(value)
+    if number is None:
         return f"{value!r} is not a number; write digits with a point, such as 40 or 2.50"
     if not number.is_finite() or number < 0:
         return f"{value!r} must be zero or more"
     exponent = number.normalize().as_tuple().exponent
     return "" if isinstance(exponent, int) and exponent >= -4 else f"{value!r} has more than four decimals"
+
+
+def _read_signed(value: str, column: _Column) -> str:
+    return _read_number(value.removeprefix("-"), column)
 
 
 def _read_whole(value: str, _: _Column) -> str:
@@ -444,12 +528,8 @@ def _read_whole(value: str, _: _Column) -> str:
 
 def _read_word(value: str, column: _Column) -> str:
     word = value.lower()
-    if word in column.unsupported:
-        return f"{value!r} is not supported yet; supported: {', '.join(column.words)}"
     return (
-        ""
-        if word in column.words
-        else f"{value!r} is not one of {', '.join((*column.words, *column.unsupported))}{guess(word, column.words)}"
+        "" if word in column.words else f"{value!r} is not one of {', '.join(column.words)}{guess(word, column.words)}"
     )
 
 
@@ -473,6 +553,7 @@ _READERS: Mapping[str, Callable[[str, _Column], str]] = {
     "text": lambda value, column: "",
     "date": _read_date,
     "number": _read_number,
+    "signed": _read_signed,
     "whole": _read_whole,
     "word": _read_word,
     "currency": _read_currency,

@@ -79,12 +79,11 @@ CELLS = {
     "five_decimals": ("contracts", "unit_price", "1.00001", "'1.00001' has more than four decimals"),
     "a_date_written_another_way": ("contracts", "effective_from", "11/30/2026", "'11/30/2026' is not a date; write it as 2026-11-30"),
     "a_date_that_does_not_exist": ("contracts", "effective_from", "2026-02-30", "'2026-02-30' is not a date; write it as 2026-11-30"),
-    "a_tiered_price": ("contracts", "billing_model", "tiered", "'tiered' is not supported yet; supported: per_unit, minimum, included, flat"),
-    "block_hours": ("contracts", "billing_model", "block_hours", "'block_hours' is not supported yet"),
+    "a_tiered_price_without_tiers": ("contracts", "billing_model", "tiered", "is tiered, and price_tiers.csv has no row for c1"),
     "an_unknown_model": ("contracts", "billing_model", "per_seat", "'per_seat' is not one of"),
-    "the_peak_of_the_month": ("contracts", "count_basis", "peak", "'peak' is not supported yet; supported: period_end"),
-    "the_average_of_the_month": ("contracts", "count_basis", "average", "'average' is not supported yet"),
-    "every_day_of_the_month": ("contracts", "count_basis", "daily", "'daily' is not supported yet"),
+    "a_basis_nobody_knows": ("contracts", "count_basis", "weekly", "'weekly' is not one of period_end, peak, average, daily"),
+    "a_price_below_zero": ("contracts", "unit_price", "-3", "is below zero; what is given every month is a contract of its own with the model flat"),
+    "no_price": ("contracts", "unit_price", "", "is empty; only a tiered contract has its prices elsewhere"),
     "an_unknown_vendor_that_counts": ("contracts", "count_vendor", "ninjone", "'ninjone' is not a vendor (did you mean 'ninjaone'?)"),
     "an_unknown_client": ("contracts", "client_id", "acmee", "'acmee' is not in clients.csv (did you mean 'acme'?)"),
     "an_unknown_service": ("contracts", "service_id", "rrm", "'rrm' is not in services.csv (did you mean 'rmm'?)"),
@@ -114,6 +113,57 @@ def test_a_wrong_cell_is_named_by_file_row_column_and_fix(
     )
 
 
+def test_a_commitment_until_a_day_says_how_many(book: Book) -> None:
+    _write(book, "contracts", [{**GOOD["contracts"][0], "committed_until": "2027-01-01"}])
+    assert _problems(book) == [
+        "contracts.csv row 2, committed_quantity: is empty; say how many are committed until that day"
+    ]
+
+
+def test_what_is_given_every_month_is_flat_and_below_zero(book: Book) -> None:
+    first, *others = GOOD["contracts"]
+    _write(book, "contracts", [{**first, "unit_price": "-3", "billing_model": "flat"}, *others])
+    assert _problems(book) == []
+
+
+TIER = {"contract_id": "c1", "from_quantity": "1", "unit_price": "3", "method": "all_units"}
+TIERS = {
+    "right": ([TIER, {**TIER, "from_quantity": "11", "unit_price": "2"}], ""),
+    "another_contract": ([TIER, {**TIER, "contract_id": "c9"}], "price_tiers.csv row 3, contract_id: 'c9' is no contract in contracts.csv with the model tiered"),
+    "not_from_one": ([{**TIER, "from_quantity": "5"}], "price_tiers.csv row 2, from_quantity: the first tier of a contract starts at 1"),
+    "twice": ([TIER, TIER], "price_tiers.csv row 3, from_quantity: 1 stands in row 2 already"),
+    "two_methods": ([TIER, {**TIER, "from_quantity": "11", "method": "graduated"}], "price_tiers.csv row 3, method: is graduated, and row 2 of the same contract says all_units; choose one"),
+    "no_method": ([{**TIER, "method": ""}], "price_tiers.csv row 2, method: is empty; it is required"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("tiers", "said"), TIERS.values(), ids=TIERS)
+def test_tiers_start_at_one_and_follow_one_method(book: Book, tiers: list[dict[str, str]], said: str) -> None:
+    first, *others = GOOD["contracts"]
+    _write(book, "contracts", [{**first, "billing_model": "tiered", "unit_price": ""}, *others])
+    _write(book, "price_tiers", tiers)
+    assert _problems(book) == ([said] if said else [])
+
+
+BUNDLE = {"bundle_service_id": "workplace", "component_service_id": "rmm"}
+BUNDLES = {
+    "right": ([BUNDLE], ""),
+    "itself": ([{**BUNDLE, "component_service_id": "workplace"}], "bundles.csv row 2, component_service_id: 'workplace' is a bundle itself; list what is in it"),
+    "unknown": ([{**BUNDLE, "component_service_id": "rrm"}], "bundles.csv row 2, component_service_id: 'rrm' is not in services.csv (did you mean 'rmm'?)"),
+    "twice": ([BUNDLE, BUNDLE], "bundles.csv row 3, component_service_id: 'rmm' stands in row 2 already; add up its quantity there"),
+    "none_of_it": ([{**BUNDLE, "quantity_per_unit": "0"}], "bundles.csv row 2, quantity_per_unit: must be above zero"),
+    "uncounted": ([{**BUNDLE, "component_service_id": "extra"}, BUNDLE], "bundles.csv row 2, bundle_service_id: nothing would count workplace"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "said"), BUNDLES.values(), ids=BUNDLES)
+def test_a_bundle_has_components_that_are_counted(book: Book, rows: list[dict[str, str]], said: str) -> None:
+    named = [{"service_id": name, "service_name": name, "unit": "device"} for name in ("workplace", "extra")]
+    _write(book, "services", [*GOOD["services"], *named])
+    _write(book, "bundles", rows)
+    assert any(problem.startswith(said) for problem in _problems(book)) if said else _problems(book) == []
+
+
 @pytest.mark.parametrize(("model", "column"), [("minimum", "minimum_quantity"), ("included", "included_quantity")])
 def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, model: str, column: str) -> None:
     _write(book, "contracts", [{**GOOD["contracts"][0], "billing_model": model}])
@@ -123,11 +173,9 @@ def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, mod
 @pytest.mark.parametrize(
     ("name", "row", "said"),
     [
-        ("price_tiers", {"contract_id": "c1", "from_quantity": "1", "unit_price": "3"}, "tiered prices are not supported yet; remove the rows"),
-        ("bundles", {"bundle_service_id": "rmm", "component_service_id": "rmm"}, "bundles are not supported yet; remove the rows"),
         ("sku_includes", {"vendor": "microsoft365", "sku": "SPB", "included_sku": "MDB"}, "SKUs that include others are not supported yet"),
     ],
-    ids=["price_tiers", "bundles", "sku_includes"],
+    ids=["sku_includes"],
 )  # fmt: skip
 def test_what_is_not_supported_yet_is_refused_and_not_ignored(
     book: Book, name: str, row: dict[str, str], said: str
