@@ -52,24 +52,42 @@ class Version:
     quantity: Decimal
     price: Decimal
     model: str = "per_unit"
+    basis: str = "period_end"
     minimum: Decimal = Decimal(0)
     included: Decimal = Decimal(0)
     tolerance: Decimal = Decimal(0)
+    committed: Decimal = Decimal(0)
+    committed_until: date = date.max
+    notice: int = 0
+    """For so many days what has gone is still billed."""
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+    """The first unit of each tier, and the price there."""
+    is_graduated: bool = False
     begins: date = date.min
     ends: date = date.max
 
-    def billable(self, observed: Decimal) -> Decimal:
-        """What it makes of a count: usage, the minimum at least, only what exceeds the included, or always the same."""
-        match self.model:
-            case "per_unit":
-                return observed
-            case "minimum":
-                return max(observed, self.minimum)
-            case "included":
-                return max(observed - self.included, Decimal(0))
-            case "flat":
-                return self.quantity
-        raise ValueError(self.model)
+    def billable(self, charged: Decimal, day: date) -> Decimal:
+        """What it makes of a count: at least the minimum, the block or the commitment, or only what is not included."""
+        by_model = {
+            "minimum": max(charged, self.minimum),
+            "included": max(charged - self.included, Decimal(0)),
+            "flat": self.quantity,
+            "block_hours": max(charged, self.quantity),
+        }.get(self.model, charged)
+        return max(by_model, self.committed) if day < self.committed_until else by_model
+
+    def unit_price(self, quantity: Decimal) -> Decimal:
+        """The price of the last unit; a part of a unit costs what the whole one does."""
+        return max((first, price) for first, price in self.tiers if first == 1 or quantity > first - 1)[1] if self.tiers else self.price  # fmt: skip
+
+    def total(self, quantity: Decimal) -> Fraction:
+        """What so many cost: all at the price of the tier they reach, or each unit at that of its own tier."""
+        if not self.is_graduated:
+            return Fraction(quantity) * Fraction(self.unit_price(quantity))
+        cost, ends = Fraction(0), [*(Decimal(first - 1) for first, _ in self.tiers[1:]), quantity]
+        for (first, price), end in zip(self.tiers, ends, strict=True):
+            cost += Fraction(max(min(end, quantity) - (first - 1), Decimal(0))) * Fraction(price)
+        return cost
 
 
 @dataclass(eq=False)
@@ -101,6 +119,8 @@ class Line:
     units: list[Unit] = field(default_factory=list)
     invoiced: dict[date, tuple[Decimal, Decimal]] = field(default_factory=dict)
     """By month: how many, and at which price, on invoices made by hand."""
+    bundle: "Line | None" = None
+    """What it is also sold in, one for one."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -127,6 +147,32 @@ class _Source(NamedTuple):
     ends: date
 
 
+@dataclass(frozen=True)
+class _Day:
+    """One day of a line: what was counted, what it is worth in a month that stands as the day does."""
+
+    on: date
+    version: Version | None
+    observed: Decimal
+    covered: Decimal | None
+    """How many of them a bundle holds."""
+    billable: Decimal
+    agreed: Decimal
+    price: Decimal | None
+    """Of the last unit."""
+    amount: Fraction | None
+    """Of what is billable less what is agreed."""
+    is_list_price: bool
+
+    @property
+    def variance(self) -> Decimal:
+        return self.billable - self.agreed
+
+    @property
+    def sign(self) -> int:
+        return (self.variance > 0) - (self.variance < 0)
+
+
 class _Reckoning:
     """One line, day by day in the client's own time."""
 
@@ -143,58 +189,103 @@ class _Reckoning:
             (max(s.begins, day) for s in self.sources for day in map(self.client.day, s.scope.good(now)) if day < s.ends),
             default=date.max,
         )  # fmt: skip
-        self._observed: dict[date, Decimal] = {}
+        self.bundle = _Reckoning(line.bundle, now) if line.bundle else None
+        self._days: dict[date, _Day] = {}
         self._read: dict[tuple[Scope, date], datetime | None] = {}
 
     def rows(self) -> Iterator[Row]:
         for month in months(self.client.day(self.line.msp.calendar.first), self.today):
             is_open = month == self.today.replace(day=1)
             last = self.today if is_open else end_of(month)
-            judged = [
-                _judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends
-            ]
+            judged = [_judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends]
             state, version = _together(judged), self.line.version(last)
             if state in ("", "unknown"):
                 # Nothing that is mapped and was read could count it: it was not checked, which is not clean.
                 if is_open and version and version.model != "flat":
                     yield self._not_audited(month, version)
             elif self.first <= last:
-                yield from self._row(month, last, judged, state)
+                yield from self._rows_of(month, last, judged, state)
             if self.client.has_books:
                 yield from self._mismatch(month, last, is_open)
 
-    def _row(self, month: date, last: date, judged: Sequence["Judged"], state: str) -> Iterator[Row]:
-        version = self.line.version(last)
-        measured = max(j.measured for j in judged)
-        observed = self.observed(measured)
-        variance = self.variance(last, observed)
-        if variance == 0:
+    # A month.
+
+    def _rows_of(self, month: date, last: date, judged: Sequence["Judged"], state: str) -> Iterator[Row]:
+        """A month under contract, counted as the contract of its last such day says, and what came after a contract."""
+        days = [self.day(on) for on in _days(max(month, self.first), last)]
+        agreed = [d for d in days if d.version]
+        basis = agreed[-1].version.basis if agreed and agreed[-1].version else "period_end"
+        after = [d for d in days if not agreed or d.on > agreed[-1].on]
+        for part in ([d for d in agreed if basis != "period_end" or not after], after):
+            if part:
+                yield from self._part(month, last, part, basis, judged, state)
+        if self.bundle and state == "known":
+            yield from self._undelivered(month, days[-1], judged)
+
+    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str) -> Iterator[Row]:  # fmt: skip
+        deciding = measured = part[-1]
+        if basis == "peak":
+            deciding = measured = max(part, key=lambda d: (d.billable, d.on))
+        late = max(j.measured for j in judged)
+        if basis == "period_end" and late != last:
+            # Measured late: the count is a later day's, the terms are those of the month's own end.
+            measured = self.day(late)
+            deciding = self._terms(deciding, measured)
+        observed, billable, agreed, amount = deciding.observed, deciding.billable, deciding.agreed, deciding.amount
+        if basis in ("average", "daily"):
+            share = len(part) if basis == "average" else end_of(month).day
+            observed, billable, agreed = (_quantity(sum(map(Fraction, values)) / share) for values in zip(*((d.observed, d.billable, d.agreed) for d in part), strict=True))  # fmt: skip
+            amounts = [d.amount for d in part if d.amount is not None]
+            amount = sum(amounts, Fraction(0)) / share if amounts else None
+        currency = HOME if deciding.is_list_price else self.client.currency
+        rounded = _money(amount, currency)
+        variance = billable - agreed
+        if not variance and not rounded:
             return
-        began, sign = measured, _sign(self.variance(measured))
-        while began > self.first and _sign(self.variance(began - DAY)) == sign:
+        if basis in ("average", "daily"):
+            measured = [d for d in part if d.sign == (variance > 0) - (variance < 0)][-1]
+        ended = measured
+        if basis == "peak":
+            while ended.on < last and self.day(ended.on + DAY).sign == measured.sign:
+                ended = self.day(ended.on + DAY)
+        began = measured.on
+        while began > self.first and self.day(began - DAY).sign == measured.sign:
             began -= DAY
         if state != "known" and min(began, last) > min(j.seen for j in judged):
             # What began after the last good reading was not seen by anybody.
             return
         limit = self.client.back_bill_days
         since = began if limit is None else max(began, self.today - limit * DAY)
-        price, is_list = self.price(last)
-        currency = HOME if is_list else self.client.currency
-        kind = "under_billed" if variance > 0 else "over_billed"
+        version = deciding.version
+        owed = rounded or variance
+        is_nothing = version is not None and observed == 0
+        kind = "under_billed" if owed > 0 else "over_billed"
         yield Row(
             month, self.client.id, self.line.service.id,
-            "no_contract" if version is None else "no_usage" if observed == 0 else kind,
-            observed, version.quantity if version else Decimal(0), self.line.invoiced.get(month, (None, None))[0], variance, price,
-            None if price is None else money(Fraction(variance) * Fraction(price), currency), currency,
-            _money(self.amount(began, measured), currency), _recoverable(self.amount(since, measured), currency),
+            "no_contract" if version is None and deciding.covered is None else "no_usage" if is_nothing else kind,
+            observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
+            _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency),
             min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
             abs(variance) <= (version.tolerance if version else 0), version is None,
         )  # fmt: skip
 
     def _not_audited(self, month: date, version: Version) -> Row:
+        price = None if version.tiers else version.price
         return Row(
-            month, self.client.id, self.line.service.id, "not_audited", None, version.quantity, self.line.invoiced.get(month, (None, None))[0],
-            None, version.price, None, self.client.currency, None, None, None, "unknown", None, False, False,
+            month, self.client.id, self.line.service.id, "not_audited", None, version.quantity, self._invoiced(month), None, price, None,
+            self.client.currency, None, None, None, "unknown", None, False, False,
+        )  # fmt: skip
+
+    def _undelivered(self, month: date, day: _Day, judged: Sequence["Judged"]) -> Iterator[Row]:
+        """Fewer of a component than its bundle promises: a matter of service, of no amount."""
+        if day.covered is None or day.observed >= day.covered:
+            return
+        began = day.on
+        while began > self.first and (before := self.day(began - DAY)).observed < (before.covered or 0):
+            began -= DAY
+        yield Row(
+            month, self.client.id, self.line.service.id, "coverage_gap", day.observed, day.covered, self._invoiced(month), day.observed - day.covered,
+            None, None, self.client.currency, None, None, began, "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), False, False,
         )  # fmt: skip
 
     def _mismatch(self, month: date, last: date, is_open: bool) -> Iterator[Row]:
@@ -204,66 +295,97 @@ class _Reckoning:
             return
         version = self.line.version(last)
         agreed = version.quantity if version else Decimal(0)
-        invoiced, paid = self.line.invoiced.get(month, (None, None))
-        missing = agreed - (invoiced or 0)
+        invoiced, paid = self.line.invoiced.get(month, (Decimal(0), Decimal(0)))
+        missing = agreed - invoiced
         if missing == 0:
             return
-        price = version.price if version else paid
-        assert price is not None
-        amount = money(Fraction(missing) * Fraction(price), self.client.currency)
+        exact = version.total(agreed) - version.total(invoiced) if version else Fraction(missing) * Fraction(paid)
+        amount = money(exact, self.client.currency)
         # Every day of its month is short of an equal part of it.
         days = (end_of(month) - month).days + 1
         limit = self.client.back_bill_days
         within = days if limit is None else min(days, max(0, (end_of(month) - (self.today - limit * DAY)).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
-        observed = self.observed(last) if self.first <= last else None
+        observed = self.day(last).observed if self.first <= last else None
         yield Row(
-            month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, invoiced, missing, price, amount,
-            self.client.currency, amount, max(money(Fraction(missing) * Fraction(price) * within / days, self.client.currency), Decimal(0)),
+            month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, self._invoiced(month), missing,
+            version.unit_price(agreed) if version else paid, amount, self.client.currency, amount,
+            max(money(exact * within / days, self.client.currency), Decimal(0)),
             month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
             abs(missing) <= (version.tolerance if version else 0), False,
         )  # fmt: skip
 
-    def price(self, day: date) -> tuple[Decimal | None, bool]:
-        """The price of a day, and whether it is the list's: an ended contract's holds for a year."""
-        if version := self.line.version(day):
-            return version.price, False
-        ended = [v for v in self.line.versions if v.ends <= day]
-        if ended and (last := max(ended, key=lambda v: v.ends)) and (day - last.ends).days < 366:
-            return last.price, False
-        listed = self.line.service.list_price
-        return (Decimal(listed) if listed else None), True
+    def _invoiced(self, month: date) -> Decimal | None:
+        return self.line.invoiced.get(month, (None,))[0]
 
-    def observed(self, day: date) -> Decimal:
-        """What the last good reading before the end of the client's day saw."""
-        if day not in self._observed:
-            seen = (
-                u.quantity for u in self.line.units if u.counts(day) and any(self._is_seen(f, day) for f in u.facts)
-            )
-            self._observed[day] = sum(seen, Decimal(0))
-        return self._observed[day]
+    # A day.
 
-    def _is_seen(self, fact: Fact, day: date) -> bool:
-        if (fact.scope, day) not in self._read:
-            read = [at for at in fact.scope.known(self.now, "complete", "partial") if self.client.day(at) <= day]
-            self._read[fact.scope, day] = read[-1] if read else None
-        at = self._read[fact.scope, day]
+    def day(self, on: date) -> _Day:
+        """What the last good reading before the end of the client's day saw, and what the day's contract makes of it."""
+        if on not in self._days:
+            self._days[on] = self._valued(on, self.line.version(on), self.observed(on), self._covered(on), self._charged(on))
+        return self._days[on]
+
+    def _terms(self, terms: _Day, counted: _Day) -> _Day:
+        """The count of one day under the terms of another."""
+        return self._valued(terms.on, terms.version, counted.observed, counted.covered, _beyond(counted.observed, counted.covered))
+
+    def _valued(self, on: date, version: Version | None, observed: Decimal, covered: Decimal | None, charged: Decimal) -> _Day:  # fmt: skip
+        billable = version.billable(charged, on) if version else charged
+        agreed = version.quantity if version else Decimal(0)
+        # An ended contract's prices hold for a year; then the price list does.
+        ended = [v for v in self.line.versions if v.ends <= on and (on - v.ends).days < 366]
+        priced = version or max(ended, key=lambda v: v.ends, default=None)
+        amount: Fraction | None
+        if priced:
+            price: Decimal | None = priced.unit_price(billable)
+            amount = priced.total(billable) - (version.total(agreed) if version else 0)
+        else:
+            price = list_price(self.line.service.id)
+            amount = None if price is None else Fraction(billable) * Fraction(price)
+        return _Day(on, version, observed, covered, billable, agreed, price, amount, priced is None)
+
+    def observed(self, on: date) -> Decimal:
+        seen = (u.quantity for u in self.line.units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
+        return sum(seen, Decimal(0))
+
+    def _covered(self, on: date) -> Decimal | None:
+        """What a bundle under contract holds of it: as many as there are of the bundle."""
+        return self.bundle.day(on).observed if self.bundle and self.bundle.line.version(on) else None
+
+    def _charged(self, on: date) -> Decimal:
+        """What is not in a bundle; what has gone is still charged while its notice lasts."""
+        version = self.line.version(on)
+        window = _days(max(self.first, on - (version.notice if version else 0) * DAY), on)
+        return max((_beyond(self.observed(day), self._covered(day)) for day in window), default=Decimal(0))
+
+    def _is_seen(self, fact: Fact, on: date) -> bool:
+        if (fact.scope, on) not in self._read:
+            read = [at for at in fact.scope.known(self.now, "complete", "partial") if self.client.day(at) <= on]
+            self._read[fact.scope, on] = read[-1] if read else None
+        at = self._read[fact.scope, on]
         return at is not None and fact.is_listed(at)
-
-    def variance(self, day: date, observed: Decimal | None = None) -> Decimal:
-        """What is to be billed less what is, by the contract of a day."""
-        version = self.line.version(day)
-        observed = self.observed(day) if observed is None else observed
-        return version.billable(observed) - version.quantity if version else observed
 
     def amount(self, first: date, last: date) -> Fraction | None:
         """The variance of some days, each at its own price, divided by the days of its month."""
-        total: Fraction | None = None if first <= last else Fraction(0)
-        while first <= last:
-            if (price := self.price(first)[0]) is not None:
-                total = (total or 0) + Fraction(self.variance(first)) * Fraction(price) / end_of(first).day
-            first += DAY
-        return total
+        amounts = [(day.amount, end_of(day.on).day) for day in map(self.day, _days(first, last))]
+        known = [amount / days for amount, days in amounts if amount is not None]
+        return sum(known, Fraction(0)) if known or not amounts else None
+
+
+def _beyond(observed: Decimal, covered: Decimal | None) -> Decimal:
+    return observed if covered is None else max(observed - covered, Decimal(0))
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += DAY
+
+
+def _quantity(exact: Fraction) -> Decimal:
+    """A quantity has four digits."""
+    return Decimal((exact * 10000 + Fraction(1, 2)).__floor__()) / 10000
 
 
 class Judged(NamedTuple):
@@ -399,7 +521,3 @@ def _money(amount: Fraction | None, currency: str) -> Decimal | None:
 
 def _recoverable(amount: Fraction | None, currency: str) -> Decimal | None:
     return None if amount is None else max(money(amount, currency), Decimal(0))
-
-
-def _sign(number: Decimal) -> int:
-    return (number > 0) - (number < 0)

@@ -121,18 +121,28 @@ def line(msp: Msp, service: Service | str | None = None, client: Client | None =
 def agree(one: Line, quantity: int | Decimal, unit_price: Decimal | None = None, **terms: Any) -> Version:
     """Write a version of a contract."""
     msp = one.msp
-    terms = {k: Decimal(v) if k in ("minimum", "included", "tolerance") else v for k, v in terms.items()}
+    terms = {k: Decimal(v) if k in ("minimum", "included", "tolerance", "committed") else v for k, v in terms.items()}
     version = Version(Decimal(quantity), price(msp) if unit_price is None else unit_price, **terms)
     one.versions.append(version)
+    contract_id = msp.next("t")
     msp.seed_row(
-        "contracts", contract_id=msp.next("t"), client_id=one.client.id, service_id=one.service.id, quantity=str(version.quantity),
-        unit_price=str(version.price), billing_model=version.model, count_vendor=one.vendor,
+        "contracts", contract_id=contract_id, client_id=one.client.id, service_id=one.service.id, quantity=str(version.quantity),
+        unit_price="" if version.tiers else str(version.price), billing_model=version.model, count_vendor=one.vendor, count_basis=version.basis,
         minimum_quantity=str(version.minimum) if version.model == "minimum" else "",
         included_quantity=str(version.included) if version.model == "included" else "",
-        tolerance_quantity=str(version.tolerance or ""),
+        tolerance_quantity=str(version.tolerance or ""), committed_quantity=str(version.committed or ""),
+        committed_until=_day(version.committed_until), notice_days=str(version.notice or ""),
         effective_from=_day(version.begins), effective_to=_day(version.ends),
     )  # fmt: skip
+    for first, tier_price in version.tiers:
+        method = "graduated" if version.is_graduated else "all_units"
+        msp.seed_row("price_tiers", contract_id=contract_id, from_quantity=str(first), unit_price=str(tier_price), method=method)  # fmt: skip
     return version
+
+
+def some_basis(msp: Msp) -> dict[str, Any]:
+    """Which count of a month is billed: mostly that at its end."""
+    return {"basis": msp.rng.choice(("period_end", "period_end", "peak", "average", "daily"))}
 
 
 def listed(one: Line, number: int, since: datetime | None = None, until: datetime = NEVER, *, vendor: str = "",

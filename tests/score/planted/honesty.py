@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from tests.score.model import Line
 from tests.score.msp import ALLOWED_MINUTES, NEVER, Client, Msp, Scope
-from tests.score.planting import agree, count, day, line, listed, moment, near, plants
+from tests.score.planting import agree, count, day, line, moment, near, plants
 
 
 def _alone(msp: Msp, service: str | None = None) -> tuple[Line, Scope]:
