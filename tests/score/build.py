@@ -40,7 +40,7 @@ def build(root: Path, msps: Sequence[Msp]) -> list[Row]:
 
 def _write_seeds(folder: Path, msps: Sequence[Msp]) -> None:
     folder.mkdir()
-    common: dict[str, list[dict[str, str]]] = {"services": [], "service_mappings": []}
+    common: dict[str, list[dict[str, str]]] = {"services": [], "service_mappings": [], "bundles": []}
     for s in SERVICES.values():
         common["services"].append(
             {"service_id": s.id, "service_name": s.id, "unit": s.unit, "list_price": s.list_price, "accounting_item_id": f"item-{s.id}",
@@ -51,7 +51,9 @@ def _write_seeds(folder: Path, msps: Sequence[Msp]) -> None:
             {"vendor": w.vendor, "endpoint": w.endpoint, "field": w.field, "pattern": p, "service_id": s.id, "priority": s.priority, "effective_from": begins}
             for w in s.ways
             for p in w.patterns
+            if not s.parts
         ]  # fmt: skip
+        common["bundles"] += [{"bundle_service_id": s.id, "component_service_id": part, "quantity_per_unit": "1"} for part in s.parts]  # fmt: skip
     for name, columns in SEEDS.items():
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = DictWriter(file, [c.name for c in columns], restval="")

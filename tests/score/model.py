@@ -182,7 +182,7 @@ class _Reckoning:
         self.sources = [
             _Source(line.msp.scope(connection, line.way.endpoint, company if line.way.vendor == "microsoft365" else ""), begins, ends)
             for connection, company, begins, ends in self.client.mapped
-            if line.msp.connections[connection] == line.way.vendor
+            if line.service.ways and line.msp.connections[connection] == line.way.vendor
         ]  # fmt: skip
         # Days before a company was both mapped and read are left out, and so is one read only after it was mapped.
         self.first = min(
@@ -197,12 +197,20 @@ class _Reckoning:
         for month in months(self.client.day(self.line.msp.calendar.first), self.today):
             is_open = month == self.today.replace(day=1)
             last = self.today if is_open else end_of(month)
-            judged = [_judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends]
+            judged = [
+                _judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends
+            ]
             state, version = _together(judged), self.line.version(last)
             if state in ("", "unknown"):
                 # Nothing that is mapped and was read could count it: it was not checked, which is not clean.
                 if is_open and version and version.model != "flat":
-                    yield self._not_audited(month, version)
+                    yield self._not_audited(month, version.quantity, None if version.tiers else version.price)
+                elif (
+                    is_open
+                    and not self.line.versions
+                    and (sold_in := self.line.bundle and self.line.bundle.version(last))
+                ):
+                    yield self._not_audited(month, sold_in.quantity, None)
             elif self.first <= last:
                 yield from self._rows_of(month, last, judged, state)
             if self.client.has_books:
@@ -266,13 +274,18 @@ class _Reckoning:
             observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
             _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency),
             min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
-            abs(variance) <= (version.tolerance if version else 0), version is None,
+            self._is_tolerated(version, variance, began, ended.on), version is None,
         )  # fmt: skip
 
-    def _not_audited(self, month: date, version: Version) -> Row:
-        price = None if version.tiers else version.price
+    def _is_tolerated(self, version: Version | None, variance: Decimal, began: date, ended: date) -> bool:
+        """A small gap is hidden until it has stayed: thirty days of the whole tolerance are enough."""
+        tolerance = version.tolerance if version else Decimal(0)
+        lost = sum((self.day(on).variance for on in _days(began, ended)), Decimal(0))
+        return abs(variance) <= tolerance and abs(lost) < 30 * tolerance
+
+    def _not_audited(self, month: date, quantity: Decimal, price: Decimal | None) -> Row:
         return Row(
-            month, self.client.id, self.line.service.id, "not_audited", None, version.quantity, self._invoiced(month), None, price, None,
+            month, self.client.id, self.line.service.id, "not_audited", None, quantity, self._invoiced(month), None, price, None,
             self.client.currency, None, None, None, "unknown", None, False, False,
         )  # fmt: skip
 
@@ -323,12 +336,16 @@ class _Reckoning:
     def day(self, on: date) -> _Day:
         """What the last good reading before the end of the client's day saw, and what the day's contract makes of it."""
         if on not in self._days:
-            self._days[on] = self._valued(on, self.line.version(on), self.observed(on), self._covered(on), self._charged(on))
+            self._days[on] = self._valued(
+                on, self.line.version(on), self.observed(on), self._covered(on), self._charged(on)
+            )
         return self._days[on]
 
     def _terms(self, terms: _Day, counted: _Day) -> _Day:
         """The count of one day under the terms of another."""
-        return self._valued(terms.on, terms.version, counted.observed, counted.covered, _beyond(counted.observed, counted.covered))
+        return self._valued(
+            terms.on, terms.version, counted.observed, counted.covered, _beyond(counted.observed, counted.covered)
+        )
 
     def _valued(self, on: date, version: Version | None, observed: Decimal, covered: Decimal | None, charged: Decimal) -> _Day:  # fmt: skip
         billable = version.billable(charged, on) if version else charged

@@ -104,6 +104,8 @@ class Service:
     ways: tuple[Way, ...]
     """The first is the one that counts, where a contract names no other."""
     priority: str = ""
+    parts: tuple[str, ...] = ()
+    """What it is a bundle of, one of each; its own way is then that of the first, by which it is counted."""
     begins: int = 0
     """So many days before the mart is built its records begin to stand for it; nothing where they always did."""
 
@@ -152,10 +154,13 @@ SPECIAL = (
     Service("vault", "device", "20", (Way("acronis", "usages", "usage_name", ("vault_*",), "vault_servers"),)),
     Service("space", "gigabyte", "0.10", (Way("acronis", "usages", "usage_name", ("space_used",), "space_used"),)),
     Service("box", "device", "12", (Way("pax8", "subscriptions", "product_name", ("Backup Box",), "Backup Box"),)),
+    Service("support", "hour", "95", (Way("pax8", "subscriptions", "product_name", ("Support Hours",), "Support Hours"),)),
+    Service("promotion", "other", "0", ()),
     Service("ODD_PLAN", "licence", "18", ()),
 )  # fmt: skip
-"""Services single cases are about. Nothing is mapped to the last, and a SKU has its name."""
-SERVICES = {s.id: s for s in (*PLAIN, *SPECIAL)}
+"""Services single cases are about. Nothing is mapped to the last two, and a SKU has the name of the last."""
+BUNDLE = Service("workplace", "user", "60", PLAIN[5].ways, parts=("seat", "edr"))
+SERVICES = {s.id: s for s in (*PLAIN, *SPECIAL, BUNDLE)}
 
 VENDORS = {
     "ninjaone": ("organizations", "devices"),

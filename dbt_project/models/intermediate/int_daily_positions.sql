@@ -269,7 +269,8 @@ with
             sum(is_turn) over (
                 partition by client_id, service_id order by quantity_on rows between unbounded preceding and current row
             ) as run,
-            cast(variance_amount / {{ days_in_month("quantity_on") }} as decimal(28, 8)) as day_amount
+            -- Finer than any row, whose sum is rounded once: a month of days is the month.
+            cast(variance_amount / {{ days_in_month("quantity_on") }} as decimal(38, 14)) as day_amount
         from turned
     )
 

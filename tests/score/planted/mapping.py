@@ -115,6 +115,8 @@ def sites_and_accounts_that_add_up(msp: Msp) -> Iterator[Line | Stray]:
             one.units += [
                 Unit([fact], ends=ends) for fact in listed(one, 1, since=moment(msp), at=(connection, company))
             ]
+        if ends < date.max:
+            yield _left(one, company, ends)
         number += here
     agree(one, near(msp, number))
     yield one

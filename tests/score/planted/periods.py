@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from tests.score.model import DAY, Line, Unit, end_of
 from tests.score.msp import NEVER, PLAIN, Msp, months
-from tests.score.planting import agree, count, day, line, listed, moment, near, plants, price
+from tests.score.planting import agree, count, day, line, listed, moment, near, plants, price, some_basis
 
 
 @plants(49)
@@ -88,8 +88,10 @@ def whatever_can_happen_to_a_line(msp: Msp) -> Iterator[Line]:
         if rng.random() < 0.85:
             terms = rng.choice((
                 {}, {}, {"model": "minimum", "minimum": rng.randint(0, 7)}, {"model": "included", "included": rng.randint(0, 4)},
-                {"model": "flat"}, {"tolerance": rng.randint(1, 3)},
+                {"model": "flat"}, {"tolerance": rng.randint(1, 3)}, {"committed": rng.randint(1, 5)}, {"notice": rng.randint(1, 40)},
+                {"model": "tiered", "tiers": ((1, price(msp)), (rng.randint(2, 5), price(msp))), "is_graduated": rng.random() < 0.5},
             ))  # fmt: skip
+            terms = {**terms, **some_basis(msp)}
             agree(one, rng.randint(max(0, number - 2), number + 2), **terms, **({"begins": begins} if begins else {}), **({"ends": ends} if ends else {}))  # fmt: skip
     for _ in range(number + rng.randint(0, 6)):
         since = None if rng.random() < 0.5 else moment(msp)
