@@ -211,7 +211,7 @@ class _Reckoning:
                     and (sold_in := self.line.bundle and self.line.bundle.version(last))
                 ):
                     yield self._not_audited(month, sold_in.quantity, None)
-            elif self.first <= last:
+            elif self._stands(last):
                 yield from self._rows_of(month, last, judged, state)
             if self.client.has_books:
                 yield from self._mismatch(month, last, is_open)
@@ -220,7 +220,7 @@ class _Reckoning:
 
     def _rows_of(self, month: date, last: date, judged: Sequence["Judged"], state: str) -> Iterator[Row]:
         """A month under contract, counted as the contract of its last such day says, and what came after a contract."""
-        days = [self.day(on) for on in _days(max(month, self.first), last)]
+        days = [self.day(on) for on in _days(max(month, self.first), last) if self._stands(on)]
         agreed = [d for d in days if d.version]
         basis = agreed[-1].version.basis if agreed and agreed[-1].version else "period_end"
         after = [d for d in days if not agreed or d.on > agreed[-1].on]
@@ -254,10 +254,10 @@ class _Reckoning:
             measured = [d for d in part if d.sign == (variance > 0) - (variance < 0)][-1]
         ended = measured
         if basis == "peak":
-            while ended.on < last and self.day(ended.on + DAY).sign == measured.sign:
+            while ended.on < part[-1].on and self.day(ended.on + DAY).sign == measured.sign:
                 ended = self.day(ended.on + DAY)
         began = measured.on
-        while began > self.first and self.day(began - DAY).sign == measured.sign:
+        while self._stands(began - DAY) and self.day(began - DAY).sign == measured.sign:
             began -= DAY
         if state != "known" and min(began, last) > min(j.seen for j in judged):
             # What began after the last good reading was not seen by anybody.
@@ -294,7 +294,7 @@ class _Reckoning:
         if day.covered is None or day.observed >= day.covered:
             return
         began = day.on
-        while began > self.first and (before := self.day(began - DAY)).observed < (before.covered or 0):
+        while self._stands(began - DAY) and (before := self.day(began - DAY)).observed < (before.covered or 0):
             began -= DAY
         yield Row(
             month, self.client.id, self.line.service.id, "coverage_gap", day.observed, day.covered, self._invoiced(month), day.observed - day.covered,
@@ -332,6 +332,10 @@ class _Reckoning:
         return self.line.invoiced.get(month, (None,))[0]
 
     # A day.
+
+    def _stands(self, on: date) -> bool:
+        """Whether a day says anything of it: somebody looked, and without a contract a bundle is only its components."""
+        return self.first <= on and (not self.line.service.parts or self.line.version(on) is not None)
 
     def day(self, on: date) -> _Day:
         """What the last good reading before the end of the client's day saw, and what the day's contract makes of it."""
