@@ -11,12 +11,12 @@ with
 
     observed as (
         select positions.client_id, positions.service_id, positions.vendor, positions.observed_quantity
-        from {{ ref("int_daily_positions") }} as positions
+        from {{ ref("int_positions") }} as positions
         inner join
             {{ ref("int_periods") }} as periods
             on periods.client_id = positions.client_id
             and periods.is_open
-            and positions.quantity_on = periods.last_on
+            and {{ stands_on("positions", "periods.last_on") }}
     ),
 
     charged as (
