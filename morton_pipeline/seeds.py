@@ -362,33 +362,40 @@ class _Check:
 
     def _exclusions(self) -> None:
         for line, row in self.rows["exclusions"]:
-            if row["max_quantity"]:
-                self._add(
-                    "exclusions",
-                    line,
-                    "max_quantity",
-                    "exclusions by number are not supported yet; name the records or a pattern",
-                )
-            elif not row["record_id"] and not row["name_pattern"]:
-                self._add(
-                    "exclusions", line, "record_id", "is empty, and so is name_pattern; name a record or a pattern"
-                )
+            names_records = row["record_id"] or row["name_pattern"]
+            if not names_records and not row["max_quantity"]:
+                message = "is empty, and so are name_pattern and max_quantity; name a record, a pattern or a number"
+                self._add("exclusions", line, "record_id", message)
+            elif not names_records:
+                for column in ("client_id", "service_id", "effective_from"):
+                    if not row[column]:
+                        message = (
+                            "is empty; an exclusion by number alone is about one service of a client from a day on"
+                        )
+                        self._add("exclusions", line, column, message)
+            if _is_zero(row["max_quantity"]):
+                message = f"{row['max_quantity']!r} would exclude nothing; name the most it may exclude"
+                self._add("exclusions", line, "max_quantity", message)
+            self._in_order("exclusions", line, row, "expires_on")
+
+    def _in_order(self, name: str, line: int, row: Row, last: str) -> tuple[date, date] | None:
+        """Return the days a row holds for, or say that it ends before it begins."""
+        start, end = _date(row["effective_from"], date.min), _date(row[last], date.max)
+        if start is None or end is None:
+            return None
+        if end <= start:
+            message = f"{end} is not after effective_from {start}; it is the first day that no longer counts"
+            self._add(name, line, last, message)
+            return None
+        return start, end
 
     def _no_overlap(self, name: str, keys: tuple[str, str], rule: str) -> None:
         groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
         for line, row in self.rows[name]:
-            start, end = _date(row["effective_from"], date.min), _date(row["effective_to"], date.max)
-            if start is None or end is None:
+            days = self._in_order(name, line, row, "effective_to")
+            if days is None:
                 continue
-            if end <= start:
-                self._add(
-                    name,
-                    line,
-                    "effective_to",
-                    f"{end} is not after effective_from {start}; it is the first day that no longer counts",
-                )
-                continue
-            groups[tuple(row[k].lower() for k in keys)].append((start, end, line))
+            groups[tuple(row[k].lower() for k in keys)].append((*days, line))
         for key, spans in groups.items():
             spans.sort()
             for (_, end, earlier), (start, _, later) in pairwise(spans):
@@ -421,6 +428,13 @@ def _date(text: str, default: date) -> date | None:
         return date.fromisoformat(text) if text else default
     except ValueError:
         return None
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return Decimal(text) == 0
+    except InvalidOperation:
+        return False
 
 
 def _read_date(value: str, _: _Column) -> str:

@@ -97,8 +97,9 @@ CELLS = {
     "a_priority_that_is_no_number": ("service_mappings", "priority", "first", "'first' is not a whole number"),
     "a_mapping_to_an_unknown_service": ("service_mappings", "service_id", "edr", "'edr' is not in services.csv"),
     "an_exclusion_without_a_reason": ("exclusions", "reason", "", "is empty; it is required"),
-    "an_exclusion_by_number": ("exclusions", "max_quantity", "7", "exclusions by number are not supported yet; name the records or a pattern"),
-    "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so is name_pattern; name a record or a pattern"),
+    "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so are name_pattern and max_quantity; name a record, a pattern or a number"),
+    "an_exclusion_of_none_at_the_most": ("exclusions", "max_quantity", "0", "'0' would exclude nothing; name the most it may exclude"),
+    "an_exclusion_of_a_negative_number": ("exclusions", "max_quantity", "-1", "'-1' must be zero or more"),
     "an_exclusion_for_an_unknown_client": ("exclusions", "client_id", "acm", "'acm' is not in clients.csv (did you mean 'acme'?)"),
 }  # fmt: skip
 
@@ -178,6 +179,26 @@ def test_case_55_a_version_that_ends_before_it_begins_is_refused(book: Book) -> 
     assert _problems(book) == [
         "contracts.csv row 2, effective_to: 2026-11-01 is not after effective_from 2026-11-01; it is the first day that no longer counts"
     ]
+
+
+def test_case_63_an_exclusion_that_expires_before_it_begins_is_refused(book: Book) -> None:
+    _write(book, "exclusions", [{**GOOD["exclusions"][0], "effective_from": "2026-11-01", "expires_on": "2026-11-01"}])
+    assert _problems(book) == [
+        "exclusions.csv row 2, expires_on: 2026-11-01 is not after effective_from 2026-11-01; it is the first day that no longer counts"
+    ]
+
+
+def test_case_63_an_exclusion_by_number_alone_says_whose_of_what_and_since_when(book: Book) -> None:
+    by_number = {"exclusion_id": "x1", "max_quantity": "7", "reason": "agreed"}
+    _write(book, "exclusions", [by_number])
+    said = "is empty; an exclusion by number alone is about one service of a client from a day on"
+    assert _problems(book) == [
+        f"exclusions.csv row 2, {c}: {said}" for c in ("client_id", "service_id", "effective_from")
+    ]
+    _write(
+        book, "exclusions", [{**by_number, "client_id": "acme", "service_id": "rmm", "effective_from": "2026-11-01"}]
+    )
+    assert _problems(book) == []
 
 
 def test_case_42_two_contracts_in_force_on_a_day_are_refused(book: Book) -> None:

@@ -87,6 +87,7 @@ with
             -- The reference list is about part numbers, and has no pattern of its own to compare with.
             coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
             rules.names as pattern_rule,
+            rules.pattern_key as rule_pattern_key,
             unknown_states.state_reason
         from classes
         left join
@@ -133,6 +134,7 @@ with
             end as unit_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
+            decided.rule_pattern_key,
             decided.state_reason,
             decided.is_sku_named_outright
         from records
@@ -197,6 +199,7 @@ select
     service_pattern_key,
     unit_reason,
     rule_name,
+    rule_pattern_key,
     state_reason,
     record_id,
     record_name,
