@@ -169,7 +169,7 @@ class Scenario:
         )
 
     def exclusion(self, **columns: str) -> None:
-        self._seed("exclusions", exclusion_id=f"x{self._next()}", **{"reason": "agreed", "owner": "alma", **columns})
+        self._seed("exclusions", **{"exclusion_id": f"x{self._next()}", "reason": "agreed", "owner": "alma", **columns})
 
     # What the tools list.
 
