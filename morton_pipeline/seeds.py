@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
+from morton_pipeline.globs import meet, specificity
 
 Row = dict[str, str]
 
@@ -45,12 +46,20 @@ class _Column:
     is_required: bool = False
     words: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+    may_lack: bool = False
+    """Whether a file may do without it: it came later than the files people have."""
 
 
 def _c(
-    name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), not_yet: tuple[str, ...] = ()
+    name: str,
+    kind: str = "text",
+    *,
+    required: bool = False,
+    words: tuple[str, ...] = (),
+    not_yet: tuple[str, ...] = (),
+    may_lack: bool = False,
 ) -> _Column:
-    return _Column(name, kind, required, words, not_yet)
+    return _Column(name, kind, required, words, not_yet, may_lack)
 
 
 _DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
@@ -85,7 +94,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
     ),
     "company_mappings": (
         _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"),
-        _c("client_id", required=True), *_DATES, _c("note"),
+        _c("client_id", required=True), *_DATES, _c("note"), _c("field", may_lack=True), _c("pattern", may_lack=True),
     ),
     "service_mappings": (
         _c("vendor", "vendor", required=True), _c("endpoint", required=True), _c("field", required=True),
@@ -198,14 +207,15 @@ class _Check:
                         f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas",
                     )
                     continue
-                rows.append((reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))))
+                row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+                rows.append((reader.line_num, dict.fromkeys(expected, "") | row))
         except csv.Error as error:
             self._add(name, reader.line_num, None, f"is not valid CSV ({error})")
         return rows
 
     def _header(self, name: str, header: list[str], expected: list[str]) -> bool:
         before = len(self.problems)
-        for missing in [c for c in expected if c not in header]:
+        for missing in [c.name for c in SEEDS[name] if c.name not in header and not c.may_lack]:
             self._add(name, 1, missing, "the column is missing from the header")
         for unknown in [c for c in header if c not in expected]:
             self._add(
@@ -309,8 +319,11 @@ class _Check:
                 message = f"{named!r} is not in connections.yaml{guess(named, connections)}"
                 self._add("company_mappings", line, "connection_id", message)
         self._no_overlap(
-            "company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time"
+            "company_mappings",
+            ("connection_id", "company_id", "field", "pattern"),
+            "a company, or a part of it, belongs to one client at a time",
         )
+        self._shared_companies()
         for line, row in self.rows["service_mappings"]:
             tool = row["vendor"].lower()
             vendor = self._tools.get(tool)
@@ -332,6 +345,42 @@ class _Check:
                 place = f"{tool} {endpoint}{guess(field, fields)}"
                 message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
                 self._add("service_mappings", line, "field", message)
+
+    def _shared_companies(self) -> None:
+        """A company that several clients share is divided by a column of its records, and by nothing else."""
+        vendors = {c.id: c.vendor for c in self.book.connections}
+        companies: dict[tuple[str, str], list[tuple[int, Row]]] = defaultdict(list)
+        for line, row in self.rows["company_mappings"]:
+            companies[row["connection_id"], row["company_id"].lower()].append((line, row))
+            for given, lacking in (("field", "pattern"), ("pattern", "field")):
+                if row[given] and not row[lacking]:
+                    self._add("company_mappings", line, lacking, f"is empty, and {given} is not; a part needs both")
+            vendor = vendors.get(row["connection_id"])
+            fields = sorted({f for v, e in countable() if v == vendor for f in mappable_fields(v, e)})
+            if row["field"] and vendor and row["field"] not in fields:
+                place = f"what {row['connection_id']} counts{guess(row['field'], fields)}"
+                message = f"{row['field']!r} is not a column of {place}; it has {', '.join(fields)}"
+                self._add("company_mappings", line, "field", message)
+        for rows in companies.values():
+            for (first, a), (line, b) in combinations(rows, 2):
+                if not _meet(a, b):
+                    continue
+                if bool(a["pattern"]) != bool(b["pattern"]):
+                    message = (
+                        f"row {first} divides the same company at the same time, or gives it away whole; either every "
+                        "row of it has a field and a pattern, or there is one row without"
+                    )
+                    self._add("company_mappings", line, "pattern", message)
+                elif (
+                    a["client_id"] != b["client_id"]
+                    and a["field"] == b["field"]
+                    and _is_tie(a["pattern"], b["pattern"])
+                ):
+                    message = (
+                        f"{b['pattern']!r} and {a['pattern']!r} of row {first} may fit the same record, and neither "
+                        "says more than the other; write more of the text in the one that shall win"
+                    )
+                    self._add("company_mappings", line, "pattern", message)
 
     def _counting(self) -> None:
         """A sum across tools is never a count: where several could count a service, one must be named."""
@@ -389,7 +438,7 @@ class _Check:
             return None
         return start, end
 
-    def _no_overlap(self, name: str, keys: tuple[str, str], rule: str) -> None:
+    def _no_overlap(self, name: str, keys: tuple[str, ...], rule: str) -> None:
         groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
         for line, row in self.rows[name]:
             days = self._in_order(name, line, row, "effective_to")
@@ -400,7 +449,8 @@ class _Check:
             spans.sort()
             for (_, end, earlier), (start, _, later) in pairwise(spans):
                 if start < end:
-                    self._add(name, later, "effective_from", f"overlaps row {earlier} for {' and '.join(key)}; {rule}")
+                    whose = " and ".join(filter(None, key))
+                    self._add(name, later, "effective_from", f"overlaps row {earlier} for {whose}; {rule}")
 
 
 BOUGHT = "subscribed_skus"
@@ -428,6 +478,18 @@ def _date(text: str, default: date) -> date | None:
         return date.fromisoformat(text) if text else default
     except ValueError:
         return None
+
+
+def _meet(a: Row, b: Row) -> bool:
+    """Whether there is a day on which two rows both hold."""
+    starts = [_date(row["effective_from"], date.min) for row in (a, b)]
+    ends = [_date(row["effective_to"], date.max) for row in (a, b)]
+    days = [day for day in (*starts, *ends) if day is not None]
+    return len(days) == 4 and max(days[:2]) < min(days[2:])
+
+
+def _is_tie(a: str, b: str) -> bool:
+    return a.lower() != b.lower() and specificity(a) == specificity(b) and meet(a, b)
 
 
 def _is_zero(text: str) -> bool:

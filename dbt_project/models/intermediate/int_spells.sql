@@ -86,6 +86,7 @@ with
             cut.tenant_id,
             cut.company_id,
             cut.client_id,
+            cut.allocation_reason,
             cut.service_id,
             -- What it stands on: the mapping that decided, and the exclusion with its terms.
             case
@@ -138,7 +139,7 @@ with
                 when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
                 then 'bought, shown for comparison'
                 when cut.client_id is null
-                then 'company is mapped to no client'
+                then coalesce(cut.allocation_reason, 'company is mapped to no client')
                 when cut.client_status = 'internal'
                 then 'our own company'
                 when cut.exclusion_id is not null
