@@ -7,7 +7,7 @@ contract means for a quantity (`dbt_project/`). A build never sees a seed that d
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
@@ -100,7 +100,9 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("vendor", "vendor", required=True), _c("endpoint", required=True), _c("field", required=True),
         _c("pattern", required=True), _c("service_id", required=True), _c("priority", "whole"), *_DATES,
     ),
-    "sku_includes": (_c("vendor", required=True), _c("sku", required=True), _c("included_sku", required=True)),
+    "sku_includes": (
+        _c("vendor", "vendor", required=True), _c("sku", required=True), _c("included_sku", required=True),
+    ),
     "exclusions": (
         _c("exclusion_id", required=True), _c("client_id"), _c("service_id"), _c("vendor", "vendor"), _c("record_id"),
         _c("name_pattern"), _c("max_quantity", "number"), _c("reason", required=True), _c("owner"),
@@ -110,7 +112,9 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
 """The columns of each seed, in the order they are written."""
 
 _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
-_NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles", "sku_includes": "SKUs that include others"}
+_NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles"}
+MOST_SKUS_DEEP = 4
+"""How far a SKU may contain another through others: the build unrolls so many steps."""
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
 
@@ -172,6 +176,7 @@ class _Check:
         self._contracts()
         self._mappings()
         self._counting()
+        self._includes()
         self._exclusions()
 
     def _add(self, file: str, row: int | None, column: str | None, message: str) -> None:
@@ -409,6 +414,31 @@ class _Check:
                 message = f"is empty, and {all_of_them} could all count {service}; name the one that is billed"
                 self._add("services", line, "count_vendor", message)
 
+    def _includes(self) -> None:
+        """What a SKU contains must end somewhere, and not too deep."""
+        below: dict[str, list[str]] = defaultdict(list)
+        above: dict[str, list[str]] = defaultdict(list)
+        lines: dict[tuple[str, str], int] = {}
+        for line, row in self.rows["sku_includes"]:
+            vendor = row["vendor"].lower()
+            outer, inner = (f"{vendor}/{row[c].lower()}" for c in ("sku", "included_sku"))
+            chain = [*reversed(_longest(above, outer)), *_longest(below, inner)]
+            if (outer, inner) in lines:
+                message = f"row {lines[outer, inner]} says so already; remove one of the two"
+            elif circle := _path(below, inner, outer):
+                message = f"closes a circle: {_nested([outer, *circle])}; a SKU cannot contain itself"
+            elif len(chain) > MOST_SKUS_DEEP + 1:
+                message = (
+                    f"is too deep: {_nested(chain)}; a SKU may contain another through {MOST_SKUS_DEEP - 1} at most, "
+                    "so name what it contains in a row of its own"
+                )
+            else:
+                lines[outer, inner] = line
+                below[outer].append(inner)
+                above[inner].append(outer)
+                continue
+            self._add("sku_includes", line, "included_sku", message)
+
     def _exclusions(self) -> None:
         for line, row in self.rows["exclusions"]:
             names_records = row["record_id"] or row["name_pattern"]
@@ -490,6 +520,23 @@ def _meet(a: Row, b: Row) -> bool:
 
 def _is_tie(a: str, b: str) -> bool:
     return a.lower() != b.lower() and specificity(a) == specificity(b) and meet(a, b)
+
+
+def _longest(graph: Mapping[str, Sequence[str]], start: str) -> list[str]:
+    """Return the longest way from a place through a graph without circles."""
+    return [start, *max((_longest(graph, place) for place in graph.get(start, ())), key=len, default=[])]
+
+
+def _path(graph: Mapping[str, Sequence[str]], start: str, goal: str) -> list[str]:
+    """Return a way from one place to another through a graph without circles; nothing where there is none."""
+    if start == goal:
+        return [start]
+    ways = (_path(graph, place, goal) for place in graph.get(start, ()))
+    return next(([start, *way] for way in ways if way), [])
+
+
+def _nested(path: Sequence[str]) -> str:
+    return " ⊃ ".join(place.partition("/")[2] for place in path)
 
 
 def _is_zero(text: str) -> bool:

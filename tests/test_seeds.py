@@ -127,9 +127,8 @@ def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, mod
     [
         ("price_tiers", {"contract_id": "c1", "from_quantity": "1", "unit_price": "3"}, "tiered prices are not supported yet; remove the rows"),
         ("bundles", {"bundle_service_id": "rmm", "component_service_id": "rmm"}, "bundles are not supported yet; remove the rows"),
-        ("sku_includes", {"vendor": "microsoft365", "sku": "SPB", "included_sku": "MDB"}, "SKUs that include others are not supported yet"),
     ],
-    ids=["price_tiers", "bundles", "sku_includes"],
+    ids=["price_tiers", "bundles"],
 )  # fmt: skip
 def test_what_is_not_supported_yet_is_refused_and_not_ignored(
     book: Book, name: str, row: dict[str, str], said: str
@@ -232,6 +231,39 @@ def test_case_22_a_service_is_counted_from_bought_or_assigned_and_not_from_both(
     assert _problems(book) == [
         "service_mappings.csv row 3, endpoint: rmm would be counted from subscribed_skus and user_licenses of microsoft365; choose one"
     ]
+
+
+def _includes(*pairs: str) -> list[dict[str, str]]:
+    """Rows of sku_includes.csv, each from `A>B`."""
+    return [
+        {"vendor": "Microsoft365", "sku": outer, "included_sku": inner}
+        for outer, inner in (pair.split(">") for pair in pairs)
+    ]
+
+
+INCLUDES = {
+    "a_sku_in_itself": (("A>a",), "row 2, included_sku: closes a circle: a ⊃ a; a SKU cannot contain itself"),
+    "a_circle": (("A>B", "B>C", "B>D", "C>A"), "row 5, included_sku: closes a circle: c ⊃ a ⊃ b ⊃ c; a SKU cannot contain itself"),
+    "the_same_twice": (("A>B", "a>b"), "row 3, included_sku: row 2 says so already; remove one of the two"),
+    "five_deep": (("D>E", "E>F", "A>B", "B>C", "C>D"), "row 6, included_sku: is too deep: a ⊃ b ⊃ c ⊃ d ⊃ e ⊃ f; a SKU may contain another through 3 at most"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "said"), INCLUDES.values(), ids=INCLUDES)
+def test_case_26_what_a_sku_contains_ends_somewhere(book: Book, pairs: tuple[str, ...], said: str) -> None:
+    _write(book, "sku_includes", _includes(*pairs))
+    (problem,) = _problems(book)
+    assert problem.startswith(f"sku_includes.csv {said}")
+
+
+def test_case_26_skus_may_contain_others_four_deep_and_by_several_ways(book: Book) -> None:
+    _write(book, "sku_includes", _includes("A>B", "B>C", "C>D", "D>E", "A>C", "A>E", "X>C"))
+    assert _problems(book) == []
+
+
+def test_case_26_skus_of_an_unknown_vendor_are_refused(book: Book) -> None:
+    _write(book, "sku_includes", [{"vendor": "microsft365", "sku": "A", "included_sku": "B"}])
+    assert _problems(book)[0].startswith("sku_includes.csv row 2, vendor: 'microsft365' is not a vendor (did you mean")
 
 
 PART = {**GOOD["company_mappings"][0], "field": "organization_id", "pattern": "7"}

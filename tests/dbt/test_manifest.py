@@ -56,7 +56,12 @@ ADDED = {
     "discrepancies": {"invoiced_as", "billed_to"},
     "discrepancy_evidence": {"record_key", "quantity"},
     "coverage_gaps": {"record_key"},
-    "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},
+    "margins": {
+        "distributor_invoiced_quantity",
+        "distributor_invoiced_amount",
+        "distributor_invoiced_currency",
+        "redundant_quantity",
+    },
 }
 """What a mart carries beyond the columns it promises."""
 

@@ -38,7 +38,7 @@ with
                 and records.state_reason is null
                 and records.client_status <> 'internal'
                 and (records.is_primary or records.service_id is not null or records.unit_reason is not null) as is_sold
-            from {{ ref("int_records_classified") }} as records
+            from {{ ref("int_records_held") }} as records
             inner join
                 {{ ref("int_exclusions_unioned") }} as exclusions
                 on {{ way }}
@@ -94,7 +94,7 @@ with
             ) as was_there
         from numbered
         inner join
-            {{ ref("int_records_classified") }} as records
+            {{ ref("int_records_held") }} as records
             on records.vendor = numbered.vendor
             and records.record_path = numbered.record_path
         group by numbered.exclusion_id, numbered.vendor, numbered.holder_key

@@ -47,7 +47,7 @@ with
             excluded.exclusion_id,
             coalesce(excluded.piece_from, records.start_on) as spell_from,
             coalesce(excluded.piece_to, records.end_on) as spell_to
-        from {{ ref("int_records_classified") }} as records
+        from {{ ref("int_records_held") }} as records
         left join excluded on excluded.record_path = records.record_path and excluded.start_on = records.start_on
     ),
 
@@ -104,6 +104,8 @@ with
             cut.sku,
             cut.sku_name,
             cut.mark,
+            cut.is_redundant,
+            cut.is_within,
             cut.unit_count,
             cut.unit,
             cut.exclusion_id,
