@@ -22,6 +22,8 @@ from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
 from morton_pipeline.globs import meet, specificity
 
 Row = dict[str, str]
+_Span = tuple[date, date, int]
+"""The days a row holds for, half-open, and its line."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("client_id", required=True), _c("client_name", required=True),
         _c("status", "word", required=True, words=("active", "offboarded", "internal")),
         _c("currency", "currency", required=True), _c("time_zone", "zone"),
-        _c("back_bill_days", "whole"), _c("accounting_customer_id"),
+        _c("back_bill_days", "whole"), _c("accounting_customer_id"), _c("note", may_lack=True),
     ),
     "services": (
         _c("service_id", required=True), _c("service_name", required=True),
@@ -115,13 +117,56 @@ _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_
 _NOT_YET = {"price_tiers": "tiered prices", "bundles": "bundles"}
 MOST_SKUS_DEEP = 4
 """How far a SKU may contain another through others: the build unrolls so many steps."""
+_WHEN_EMPTY = {"priority": "100"}
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
+
+
+MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
+"""How a note begins that says why a client's service, or a client, has no contract."""
+
+NOTHING_SENT = "nothing is sent until they are"
+"""What wrong seeds mean for invoices: the mart may stand on others, which were right when it was built."""
 
 
 def check(book: Book) -> list[Problem]:
     """Return everything wrong with the book's seeds; an empty list means a build may use them."""
     return _Check(book).problems
+
+
+def uncovered(book: Book) -> list[Problem]:
+    """Return the active clients nothing was agreed with, unless their note says so.
+
+    It makes no number wrong, as what they have comes up without a contract; so it stops neither a build nor an invoice.
+    """
+    checked = _Check(book)
+    covered = {row["client_id"] for _, row in checked.rows["contracts"]}
+    return [
+        Problem(
+            "clients.csv",
+            line,
+            "client_id",
+            f"{row['client_id']} is active and has no contract; write one in contracts.csv, or begin its note with "
+            f"{NO_CONTRACT!r} and say why",
+        )
+        for line, row in checked.rows["clients"]
+        if checked.is_read
+        and row["status"].lower() == "active"
+        and row["client_id"] not in covered
+        and not row["note"].lower().startswith(NO_CONTRACT)
+    ]
+
+
+def refuse_wrong(book: Book, consequence: str) -> None:
+    """Raise `BadInput` naming every problem of the seeds, and what follows from them; nothing when they are right."""
+    _refuse(book, check(book), consequence)
+
+
+def _refuse(book: Book, problems: Sequence[Problem], consequence: str) -> None:
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems[:20])
+        more = f"\n  … and {len(problems) - 20} more: `morton seeds check` lists all." if len(problems) > 20 else ""
+        raise BadInput(f"The contract seeds in {book.seeds} are not right yet; {consequence}.\n{lines}{more}")
 
 
 def write_checked(book: Book, target: Path) -> None:
@@ -130,14 +175,7 @@ def write_checked(book: Book, target: Path) -> None:
     Raises `BadInput` naming every problem; nothing is written then.
     """
     checked = _Check(book)
-    if checked.problems:
-        lines = "\n".join(f"  {problem}" for problem in checked.problems[:20])
-        more = (
-            f"\n  … and {len(checked.problems) - 20} more: `morton seeds check` lists all."
-            if len(checked.problems) > 20
-            else ""
-        )
-        raise BadInput(f"The contract seeds in {book.seeds} are not right yet; nothing was built.\n{lines}{more}")
+    _refuse(book, checked.problems, "nothing was built")
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
         text = io.StringIO()
@@ -167,7 +205,8 @@ class _Check:
         self.book = book
         self.problems: list[Problem] = []
         self.rows: dict[str, list[tuple[int, Row]]] = {name: self._read(name) for name in SEEDS}
-        if self.problems:
+        self.is_read = not self.problems
+        if not self.is_read:
             return
         for name, columns in SEEDS.items():
             self._cells(name, columns)
@@ -310,11 +349,20 @@ class _Check:
             for needed, column in (("minimum", "minimum_quantity"), ("included", "included_quantity")):
                 if model == needed and not row[column]:
                     self._add("contracts", line, column, f"is empty; the model {needed} needs it")
-        self._no_overlap(
+        spans = self._no_overlap(
             "contracts",
             ("client_id", "service_id"),
             "exactly one contract version may be in force per client, service and day",
         )
+        rows = dict(self.rows["contracts"])
+        for key, versions in spans.items():
+            for (_, end, earlier), (start, _, later) in pairwise(versions):
+                if start > end and not rows[later]["note"].lower().startswith(MEANT_GAP):
+                    message = (
+                        f"leaves {' and '.join(key)} without a contract from {end}, where row {earlier} ends, to "
+                        f"{start}; close the gap, or begin the note with {MEANT_GAP!r} and say why"
+                    )
+                    self._add("contracts", later, "effective_from", message)
 
     def _mappings(self) -> None:
         connections = {c.id for c in self.book.connections}
@@ -329,6 +377,11 @@ class _Check:
             "a company, or a part of it, belongs to one client at a time",
         )
         self._shared_companies()
+        self._no_overlap(
+            "service_mappings",
+            ("vendor", "endpoint", "field", "pattern", "priority"),
+            "a record is one service at a time: remove one of the two, or give it another priority",
+        )
         for line, row in self.rows["service_mappings"]:
             tool = row["vendor"].lower()
             vendor = self._tools.get(tool)
@@ -468,19 +521,21 @@ class _Check:
             return None
         return start, end
 
-    def _no_overlap(self, name: str, keys: tuple[str, ...], rule: str) -> None:
-        groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
+    def _no_overlap(self, name: str, keys: tuple[str, ...], rule: str) -> dict[tuple[str, ...], list[_Span]]:
+        """Name rows of one key that hold on the same day, and return the days of every row, in order, by their key."""
+        groups: dict[tuple[str, ...], list[_Span]] = defaultdict(list)
         for line, row in self.rows[name]:
             days = self._in_order(name, line, row, "effective_to")
             if days is None:
                 continue
-            groups[tuple(row[k].lower() for k in keys)].append((*days, line))
+            groups[tuple((row[k] or _WHEN_EMPTY.get(k, "")).lower() for k in keys)].append((*days, line))
         for key, spans in groups.items():
             spans.sort()
             for (_, end, earlier), (start, _, later) in pairwise(spans):
                 if start < end:
                     whose = " and ".join(filter(None, key))
                     self._add(name, later, "effective_from", f"overlaps row {earlier} for {whose}; {rule}")
+        return groups
 
 
 BOUGHT = "subscribed_skus"

@@ -9,7 +9,7 @@ import pytest
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
 from morton_pipeline.globs import meet
-from morton_pipeline.seeds import SEEDS, check, read, write_checked
+from morton_pipeline.seeds import SEEDS, check, read, uncovered, write_checked
 
 CONNECTIONS = """
 connections:
@@ -174,6 +174,67 @@ def test_a_version_may_begin_on_the_day_the_other_ends(book: Book, name: str) ->
     assert _problems(book) == []
 
 
+def _versions(**later: str) -> list[dict[str, str]]:
+    first = {**GOOD["contracts"][0], "effective_to": "2026-11-01"}
+    return [{**first, "contract_id": "c2", "effective_from": "2026-12-01", "effective_to": "", **later}, first]
+
+
+def test_case_42_a_gap_between_two_versions_names_both_rows(book: Book) -> None:
+    _write(book, "contracts", _versions())
+    assert _problems(book) == [
+        "contracts.csv row 2, effective_from: leaves acme and rmm without a contract from 2026-11-01, where row 3 ends, to "
+        "2026-12-01; close the gap, or begin the note with 'gap:' and say why"
+    ]
+
+
+@pytest.mark.parametrize(
+    "later", [{"note": "Gap: closed for the season"}, {"service_id": "mdm"}, {"client_id": "globex"}]
+)
+def test_case_42_a_gap_that_is_meant_or_none_is_right(book: Book, later: dict[str, str]) -> None:
+    _write(
+        book, "services", [*GOOD["services"], {**GOOD["services"][0], "service_id": "mdm", "count_vendor": "ninjaone"}]
+    )
+    _write(book, "contracts", _versions(**later))
+    assert _problems(book) == []
+
+
+def test_an_active_client_without_a_contract_is_named_and_stops_nothing(book: Book, tmp_path: Path) -> None:
+    assert [str(problem) for problem in uncovered(book)] == [
+        "clients.csv row 3, client_id: globex is active and has no contract; write one in contracts.csv, or begin its note "
+        "with 'no contract:' and say why"
+    ]
+    write_checked(book, tmp_path / "target")
+    assert (tmp_path / "target/clients.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "waiver", [{"note": "No contract: starts in May"}, {"status": "offboarded"}, {"status": "Internal"}]
+)
+def test_a_client_that_needs_no_contract_is_not_named(book: Book, waiver: dict[str, str]) -> None:
+    _write(book, "clients", [GOOD["clients"][0], {**GOOD["clients"][1], **waiver}])
+    assert uncovered(book) == []
+
+
+def test_seeds_that_cannot_be_read_leave_nobody_without_a_contract(book: Book) -> None:
+    (book.seeds / "contracts.csv").write_text("contract\n", "utf-8")
+    assert uncovered(book) == []
+
+
+@pytest.mark.parametrize("priority", ["10", ""])
+def test_a_mapping_that_stands_there_twice_names_both_rows(book: Book, priority: str) -> None:
+    first = {**GOOD["service_mappings"][0], "priority": priority}
+    other = {**GOOD["services"][0], "service_id": "mdm", "count_vendor": "ninjaone"}
+    _write(book, "services", [*GOOD["services"], other])
+    again = {**first, "pattern": "*workstation", "service_id": "mdm", "priority": priority or "100"}
+    _write(book, "service_mappings", [first, again])
+    (problem,) = _problems(book)
+    assert problem.startswith("service_mappings.csv row 3, effective_from: overlaps row 2 for ninjaone and devices and")
+    assert "a record is one service at a time" in problem
+    for further in ({"priority": "11"}, {"pattern": "*server"}, {"effective_from": "2030-01-01"}):
+        _write(book, "service_mappings", [{**first, "effective_to": "2030-01-01"}, {**again, **further}])
+        assert _problems(book) == [], further
+
+
 def test_case_55_a_version_that_ends_before_it_begins_is_refused(book: Book) -> None:
     _write(book, "contracts", [{**GOOD["contracts"][0], "effective_from": "2026-11-01", "effective_to": "2026-11-01"}])
     assert _problems(book) == [
@@ -333,13 +394,13 @@ def test_a_wrong_header_is_named_by_its_column(book: Book, text: str, said: str)
 
 def test_a_cell_with_a_comma_must_be_quoted(book: Book) -> None:
     header = ",".join(c.name for c in SEEDS["clients"])
-    (book.seeds / "clients.csv").write_text(f"{header}\nacme,Acme, Inc.,active,USD,,,\n", "utf-8")
-    assert "clients.csv row 2: has 8 cells, the header has 7; quote cells that hold commas" in _problems(book)
+    (book.seeds / "clients.csv").write_text(f"{header}\nacme,Acme, Inc.,active,USD,,,,\n", "utf-8")
+    assert "clients.csv row 2: has 9 cells, the header has 8; quote cells that hold commas" in _problems(book)
 
 
 def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
     header = ",".join(c.name for c in SEEDS["clients"])
-    text = f'{header}\n\n"acme","Acme\nInc.",active,USD,,,\nglobex,Globex,gone,EUR,,,\n'
+    text = f'{header}\n\n"acme","Acme\nInc.",active,USD,,,,\nglobex,Globex,gone,EUR,,,,\n'
     (book.seeds / "clients.csv").write_text(text, "utf-8")
     (problem,) = _problems(book)
     assert problem.startswith("clients.csv row 5, status: 'gone' is not one of")
@@ -347,7 +408,7 @@ def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['acme,"Acme,active,USD,,,\n', 'acme,"Acme"Inc,active,USD,,,\n'],
+    ['acme,"Acme,active,USD,,,,\n', 'acme,"Acme"Inc,active,USD,,,,\n'],
     ids=["an_open_quote", "text_after_a_quote"],
 )
 def test_text_that_is_no_csv_is_named_by_its_row(book: Book, text: str) -> None:
@@ -374,8 +435,8 @@ def test_what_a_spreadsheet_writes_is_read(book: Book, tmp_path: Path) -> None:
     }  # fmt: skip
     write_checked(book, tmp_path / "target")
     assert (tmp_path / "target/clients.csv").read_text("utf-8") == (
-        "client_id,client_name,status,currency,time_zone,back_bill_days,accounting_customer_id\n"
-        'acme,"Acme, ""the"" Inc.",active,USD,,,\nglobex,Globex,internal,EUR,,,\n'
+        "client_id,client_name,status,currency,time_zone,back_bill_days,accounting_customer_id,note\n"
+        'acme,"Acme, ""the"" Inc.",active,USD,,,,\nglobex,Globex,internal,EUR,,,,\n'
     )
 
 
