@@ -167,6 +167,14 @@ def gaps(book: Book, *, at: datetime, client: str | None = None) -> list[Row]:
     return _of_client(book, f"select * from ({_GAPS}) where true", [_naive(at)], client, order)
 
 
+def exclusions(book: Book, *, client: str | None = None, is_new: bool = False) -> list[Row]:
+    """Return the records that are excluded, what changed in this period first; `is_new` leaves out what did not."""
+    order = " order by is_expired desc, is_new desc, client_name, rule, record_name, record_key"
+    return _of_client(
+        book, "select * from marts.excluded_records where (not ? or is_new or is_expired)", [is_new], client, order
+    )
+
+
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
     with connect_published(book) as con:
         if not client:

@@ -45,6 +45,14 @@ with
         from charged
     ),
 
+    -- Who holds a service only within another SKU is counted, and nothing is paid for that by itself.
+    within as (
+        select client_id, service_id, vendor, sum(unit_count) as quantity
+        from {{ ref("int_spells") }}
+        where is_current and is_within and standing = 'counted'
+        group by client_id, service_id, vendor
+    ),
+
     -- A service that is counted where it is deployed is in use as often as it is counted.
     deployed as (
         select distinct patterns.names as service_id, patterns.vendor
@@ -74,6 +82,7 @@ select
     agreed.unit_price,
     coalesce(agreed.count_vendor, services.count_vendor) as count_vendor,
     observed.observed_quantity,
+    cast(coalesce(within.quantity, 0) as decimal(18, 4)) as within_quantity,
     purchased.vendor as purchased_vendor,
     purchased.is_distributor,
     purchased.quantity as purchased_quantity,
@@ -99,6 +108,7 @@ select
         when deployed.vendor is not null
         then observed.observed_quantity
     end as assigned_quantity,
+    coalesce(assigned.redundant_quantity, 0) as redundant_quantity,
     coalesce(sources.source_state, 'unknown') as source_state,
     sources.source_as_of_at,
     sources.fresh_until_at,
@@ -119,6 +129,11 @@ left join
     on purchased.client_id = subjects.client_id
     and purchased.service_id = subjects.service_id
 left join charged on charged.client_id = subjects.client_id and charged.service_id = subjects.service_id
+left join
+    within
+    on within.client_id = subjects.client_id
+    and within.service_id = subjects.service_id
+    and within.vendor = coalesce(agreed.count_vendor, services.count_vendor)
 left join
     {{ ref("int_assigned_quantities") }} as assigned
     on assigned.client_id = subjects.client_id

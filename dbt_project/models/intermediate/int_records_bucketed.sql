@@ -71,7 +71,8 @@ with
         left join included on included.client_id = spells.client_id and included.service_id = spells.service_id
         left join written_off on written_off.client_id = spells.client_id and written_off.service_id = spells.service_id
         left join placed on placed.vendor = spells.vendor and placed.record_path = spells.record_path
-        where spells.is_current
+        -- What is held within another SKU is no record of its own.
+        where spells.is_current and not spells.is_within
     )
 
 select
