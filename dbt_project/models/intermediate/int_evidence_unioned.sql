@@ -67,20 +67,32 @@ with
 
     -- Days between two contracts have no part in what is counted under them.
     uncovered as (
-        select usage.discrepancy_id, usage.record_path, usage.spell_from, count(*) as day_count
+        select
+            usage.discrepancy_id,
+            usage.record_path,
+            usage.spell_from,
+            sum(
+                {{
+                    dbt.datediff(
+                        "case when usage.spell_from > positions.position_from then usage.spell_from else positions.position_from end",
+                        "case when usage.spell_to < positions.position_to then usage.spell_to else positions.position_to end",
+                        "day",
+                    )
+                }}
+            ) as day_count
         from windows
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = windows.client_id
             and positions.service_id = windows.service_id
-            and positions.quantity_on >= windows.counted_from
-            and positions.quantity_on <= windows.measured_on
+            and positions.position_from >= windows.counted_from
+            and positions.position_from <= windows.measured_on
             and positions.contract_id is null
         inner join
             usage
             on usage.discrepancy_id = windows.discrepancy_id
-            and usage.spell_from <= positions.quantity_on
-            and usage.spell_to > positions.quantity_on
+            and usage.spell_from < positions.position_to
+            and usage.spell_to > positions.position_from
         where windows.divisor is not null and not windows.is_estimate
         group by usage.discrepancy_id, usage.record_path, usage.spell_from
     ),
