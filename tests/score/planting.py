@@ -132,7 +132,7 @@ def agree(one: Line, quantity: int | Decimal, unit_price: Decimal | None = None,
         included_quantity=str(version.included) if version.model == "included" else "",
         tolerance_quantity=str(version.tolerance or ""), committed_quantity=str(version.committed or ""),
         committed_until=_day(version.committed_until), notice_days=str(version.notice or ""),
-        effective_from=_day(version.begins), effective_to=_day(version.ends),
+        effective_from=_day(version.begins), effective_to=_day(version.ends), note="gap: agreed anew",
     )  # fmt: skip
     for first, tier_price in version.tiers:
         method = "graduated" if version.is_graduated else "all_units"
