@@ -125,12 +125,21 @@ def write_checked(book: Book, target: Path) -> None:
             else ""
         )
         raise BadInput(f"The contract seeds in {book.seeds} are not right yet; nothing was built.\n{lines}{more}")
+    _write({name: [row for _, row in rows] for name, rows in checked.rows.items()}, target)
+
+
+def write_known(folder: Path, target: Path) -> None:
+    """Write seeds that passed when a build used them; columns and files that came later are empty."""
+    _write({name: _rows(folder / f"{name}.csv") for name in SEEDS}, target)
+
+
+def _write(rows: Mapping[str, Iterable[Row]], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([c.name for c in columns])
-        writer.writerows([_canonical(c, row.get(c.name, "")) for c in columns] for _, row in checked.rows[name])
+        writer.writerows([_canonical(c, row.get(c.name, "")) for c in columns] for row in rows[name])
         (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
 
 
@@ -140,7 +149,10 @@ def _canonical(column: _Column, value: str) -> str:
 
 def read(book: Book, name: str) -> list[Row]:
     """Return the rows of one seed, each a mapping of its columns; empty cells are empty strings."""
-    path = book.seeds / f"{name}.csv"
+    return _rows(book.seeds / f"{name}.csv")
+
+
+def _rows(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:

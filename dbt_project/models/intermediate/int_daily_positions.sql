@@ -157,5 +157,8 @@ select
     min(quantity_on) over (partition by client_id, service_id, run) as began_on,
     sum(day_amount) over (
         partition by client_id, service_id, run order by quantity_on rows between unbounded preceding and current row
-    ) as accumulated_amount
+    ) as accumulated_amount,
+    sum(variance_quantity) over (
+        partition by client_id, service_id, run order by quantity_on rows between unbounded preceding and current row
+    ) as lost_unit_days
 from runs

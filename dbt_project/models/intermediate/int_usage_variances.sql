@@ -26,6 +26,7 @@ with
             position.observed_quantity,
             position.began_on as run_began_on,
             position.accumulated_amount,
+            position.lost_unit_days,
             position.run,
             coalesce(contract.contracted_quantity, 0) as quantity,
             cast({{ billable_quantity("position.observed_quantity", "terms") }} as decimal(18, 4)) as billable_quantity

@@ -1,0 +1,30 @@
+select
+    closed.client_id,
+    cast(closed.period_month as date) as period_month,
+    closed.discrepancy_id,
+    closed.client_name,
+    closed.service_id,
+    closed.service_name,
+    closed.kind,
+    closed.vendor,
+    cast(closed.observed_quantity as decimal(18, 4)) as observed_quantity,
+    cast(closed.contracted_quantity as decimal(18, 4)) as contracted_quantity,
+    cast(closed.invoiced_quantity as decimal(18, 4)) as invoiced_quantity,
+    closed.invoiced_as,
+    closed.billed_to,
+    cast(closed.variance_quantity as decimal(18, 4)) as variance_quantity,
+    cast(closed.price as decimal(18, 4)) as price,
+    closed.currency,
+    cast(closed.variance_amount as decimal(18, 4)) as variance_amount,
+    cast(closed.accumulated_amount as decimal(18, 4)) as accumulated_amount,
+    cast(closed.lost_unit_days as decimal(18, 4)) as lost_unit_days,
+    cast(closed.began_on as date) as began_on,
+    closed.state,
+    cast(closed.source_as_of_at as timestamp) as source_as_of_at,
+    closed.is_within_tolerance,
+    closed.is_estimate,
+    closed.explanation,
+    closed.seal
+from {{ source("morton", "closed_findings") }} as closed
+cross join {{ ref("stg_morton__clock") }} as clock
+where cast(closed.closed_at as timestamp) <= clock.as_of_at
