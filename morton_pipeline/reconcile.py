@@ -120,7 +120,7 @@ def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> Non
     """Write what a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
     from morton_pipeline.ledger.snapshot import snapshot
     from morton_pipeline.ledger.store import open_ledger
-    from morton_pipeline.warehouse import tables
+    from morton_pipeline.warehouse import closing, tables
     from morton_pipeline.warehouse.lock import connect
 
     write_project(book)
@@ -129,11 +129,14 @@ def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> Non
     with connect(book, "reconcile") as con:
         tables.ensure(con)
         tables.write_sources(con, book, frames, at, is_look_back=is_look_back)
+        if is_look_back:
+            closing.forget_later(con, at)
         # Readings at one clock instant are told apart by microseconds: the newest may be a moment ahead of the clock.
         newest = "" if is_look_back else ", (select max(greatest(attempted_at, accepted_at)) from raw.extractions)"
         con.execute(
-            f"create or replace table raw.clock as select greatest(cast(? as timestamp){newest}) as as_of_at",
-            [at.replace(tzinfo=None)],
+            f"create or replace table raw.clock as select greatest(cast(? as timestamp){newest}) as as_of_at, "
+            "cast(? as integer) as close_after_days",
+            [at.replace(tzinfo=None), book.limits.close_after_days],
         )
 
 

@@ -4,7 +4,7 @@ Belongs here: which months are due, and what is kept of them. Does not: what a b
 (`int_findings_standing`), or of what became known later (`int_corrections`).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import duckdb
 
@@ -15,13 +15,12 @@ from morton_pipeline.warehouse.layout import CLOSED, Table
 
 _DUE = """
     create or replace temp table due as
-    select periods.client_id, periods.period_month
-    from intermediate.int_periods as periods
-    join intermediate.int_clients as clients using (client_id)
-    anti join raw.closed_periods as closed using (client_id, period_month)
-    where not periods.is_open and clients.today_on > periods.last_on + cast(? as integer)
+    select client_id, period_month
+    from intermediate.int_periods
+    anti join raw.closed_periods using (client_id, period_month)
+    where closed_at is not null
 """
-"""The months that ended so many days ago, where the client is; the day a month ends on is none of them."""
+"""The months the build called closed, and nobody had closed before."""
 
 _ROWS = {
     "closed_periods": "due",
@@ -32,37 +31,50 @@ _ROWS = {
     ),
     "closed_evidence": "intermediate.int_evidence_unioned join kept using (discrepancy_id)",
     "closed_stretches": """(
-        select client_id, period_month, discrepancy_id, min(quantity_on) as first_on, max(quantity_on) as last_on,
-               day_amount
+        select client_id, period_month, discrepancy_id, day_amount,
+            min(quantity_on) as first_on, max(quantity_on) as last_on
         from (
-            select kept.*, quantity_on, day_amount,
-                   quantity_on - cast(row_number() over (
-                       partition by discrepancy_id, day_amount order by quantity_on
-                   ) as integer) as stretch
+            select kept.client_id, kept.period_month, kept.discrepancy_id, days.quantity_on, days.day_amount,
+                days.quantity_on - cast(row_number() over (
+                    partition by kept.discrepancy_id, days.day_amount order by days.quantity_on
+                ) as integer) as stretch
             from kept
+            join intermediate.int_daily_positions as ended
+                on ended.client_id = kept.client_id
+                and ended.service_id = kept.service_id
+                and ended.quantity_on = kept.measured_on
             join intermediate.int_daily_positions as days
-                on days.client_id = kept.client_id
-                and days.service_id = kept.service_id
-                and days.quantity_on between kept.began_on and kept.measured_on
+                on days.client_id = ended.client_id
+                and days.service_id = ended.service_id
+                and days.run = ended.run
+                and days.quantity_on <= ended.quantity_on
         )
-        group by all
+        group by client_id, period_month, discrepancy_id, day_amount, stretch
     )""",
     "closed_terms": "intermediate.int_period_terms join due using (client_id, period_month)",
 }
 
 
+def forget_later(con: duckdb.DuckDBPyConnection, at: datetime) -> None:
+    """Open again, in a copy of the warehouse, what a build at an instant found open: what it closed itself as well."""
+    for table in CLOSED:
+        con.execute(f"delete from {table.sql} where closed_at >= ?", [at.astimezone(UTC).replace(tzinfo=None)])
+
+
 def close_months(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> int:
-    """Close every month that is due, after a build that has just seen them; return how many client-months were."""
-    con.execute(_DUE, [book.limits.close_after_days])
+    """Close the months that the last build was due to close; return how many client-months there were."""
+    con.execute(_DUE)
     (count,) = con.execute("select count(*) from due").fetchone() or (0,)
     if count:
+        (as_of_at,) = con.execute("select as_of_at from raw.clock").fetchone() or (at,)
         con.execute(
             "create or replace temp table kept as "
-            "select client_id, service_id, period_month, discrepancy_id, began_on, measured_on "
+            "select client_id, service_id, period_month, discrepancy_id, measured_on "
             f"from {_ROWS['closed_findings']}"
         )
         written = {table.name: _written(con, book, table, at) for table in CLOSED}
-        journal.append(con, book, [{"line": CLOSING, "clock_at": at, "known_at": at, "files": written}])
+        line = {"line": CLOSING, "clock_at": at, "known_at": as_of_at.replace(tzinfo=UTC), "files": written}
+        journal.append(con, book, [line])
         journal.replay(con, book)
         con.execute("drop table kept")
     con.execute("drop table due")

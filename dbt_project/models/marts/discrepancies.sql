@@ -321,9 +321,14 @@ select
     invoiced_as,
     billed_to,
     corrects_month,
-    closed.closed_at,
+    coalesce(closed.closed_at, periods.closed_at) as closed_at,
     cast(lost_unit_days as decimal(18, 4)) as lost_unit_days
 from dated
+left join
+    {{ ref("int_periods") }} as periods
+    on periods.client_id = dated.client_id
+    and periods.period_month = dated.row_month
+-- Also for a client who is in the seeds no more.
 left join
     {{ ref("stg_morton__closed_periods") }} as closed
     on closed.client_id = dated.client_id

@@ -1,19 +1,17 @@
 select
-    closed.client_id,
-    cast(closed.period_month as date) as period_month,
-    closed.discrepancy_id,
-    closed.vendor,
-    closed.connection_id,
-    closed.record_path,
-    closed.record_id,
-    closed.record_name,
-    cast(closed.quantity as decimal(18, 4)) as quantity,
-    closed.bucket,
-    closed.bucket_reason,
-    cast(closed.first_seen_on as date) as first_seen_on,
-    cast(closed.last_seen_on as date) as last_seen_on,
-    closed.service_pattern_key,
-    closed.change
-from {{ source("morton", "closed_evidence") }} as closed
-cross join {{ ref("stg_morton__clock") }} as clock
-where cast(closed.closed_at as timestamp) <= clock.as_of_at
+    client_id,
+    cast(period_month as date) as period_month,
+    discrepancy_id,
+    vendor,
+    connection_id,
+    record_path,
+    record_id,
+    record_name,
+    cast(quantity as decimal(18, 4)) as quantity,
+    bucket,
+    bucket_reason,
+    cast(first_seen_on as date) as first_seen_on,
+    cast(last_seen_on as date) as last_seen_on,
+    service_pattern_key,
+    change
+from {{ source("morton", "closed_evidence") }}
