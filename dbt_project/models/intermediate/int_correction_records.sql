@@ -26,8 +26,6 @@ with
         where spells.standing in ('counted', 'excluded', 'unknown_state')
     ),
 
-    -- Where count and contract agreed when the month was closed nothing was kept of it: what
-    -- they last agreed on is what stood before the variance began.
     earlier as (
         select
             corrections.discrepancy_id,
@@ -70,7 +68,7 @@ with
             and spells.vendor = corrections.vendor
             and spells.spell_from < corrections.run_began_on
             and spells.spell_to >= corrections.run_began_on
-        where not corrections.has_closed_rows and corrections.run > 1 and spells.standing = 'counted'
+        where corrections.has_earlier_records and not corrections.has_closed_rows and spells.standing = 'counted'
     ),
 
     records as (
@@ -130,7 +128,7 @@ select
     merged.last_seen_on,
     merged.service_pattern_key,
     case
-        when merged.is_counted and not merged.is_earlier and (corrections.has_closed_rows or corrections.run > 1)
+        when merged.is_counted and not merged.is_earlier and corrections.has_earlier_records
         then 'added'
         when merged.is_earlier and not merged.is_counted
         then 'removed'

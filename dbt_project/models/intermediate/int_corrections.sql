@@ -259,7 +259,8 @@ select
     measured_on,
     source_as_of_at,
     has_closed_rows,
-    run,
+    -- Where nothing was kept, count and contract agreed: with the same contract, on the records before the variance.
+    has_closed_rows or (coalesce(run, 1) > 1 and contract_text = contract_text_then) as has_earlier_records,
     run_began_on,
     is_estimate,
     not is_sent
