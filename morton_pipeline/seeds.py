@@ -198,12 +198,24 @@ def write_checked(book: Book, target: Path) -> None:
     """
     checked = _Check(book)
     _refuse(book, checked.problems, "nothing was built")
+    _write({name: [row for _, row in rows] for name, rows in checked.rows.items()}, target)
+
+
+def write_known(folder: Path, target: Path) -> None:
+    """Write seeds that passed when a build used them; columns and files that came later are empty."""
+    _write({name: _rows(folder / f"{name}.csv") for name in SEEDS}, target)
+
+
+def _write(rows: Mapping[str, Iterable[Row]], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([c.name for c in columns])
-        writer.writerows([_canonical(c, row.get(c.name, "")) for c in columns] for _, row in checked.rows[name])
+        for place, row in enumerate(rows[name], 1):
+            # The order of a bundle's components means something, and tables have none.
+            placed = {"place": str(place)} | {k: v for k, v in row.items() if v}
+            writer.writerow([_canonical(c, placed.get(c.name, "")) for c in columns])
         (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
 
 
@@ -213,7 +225,10 @@ def _canonical(column: _Column, value: str) -> str:
 
 def read(book: Book, name: str) -> list[Row]:
     """Return the rows of one seed, each a mapping of its columns; empty cells are empty strings."""
-    path = book.seeds / f"{name}.csv"
+    return _rows(book.seeds / f"{name}.csv")
+
+
+def _rows(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -448,8 +463,6 @@ class _Check:
                 )
                 self._add("bundles", line, "bundle_service_id", message)
             seen.setdefault((bundle, component), line)
-            # The order of the components means something, and tables have none.
-            row["place"] = row["place"] or str(line)
 
     def _mappings(self) -> None:
         connections = {c.id for c in self.book.connections}

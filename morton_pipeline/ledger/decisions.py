@@ -32,7 +32,7 @@ _NEEDS_UNTIL = {
     "exclude": "after that day the records count again",
     "snooze": "on that day the row comes back",
 }
-_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage")
+_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage", "correction")
 _INSTEAD = {
     "unmapped_company": "map the company in company_mappings.csv (a client, or an internal one)",
     "unmapped_sku": "map the SKU in service_mappings.csv",
@@ -370,6 +370,11 @@ def _excluded(row: MartRow, wanted: Sequence[str], evidence: Sequence[Mapping[st
     if row["kind"] == "below_cost":
         raise _Refused(
             "its records are bought and in use, and it is the price that is wrong: raise it, or write it off."
+        )
+    if row["kind"] == "correction" or row.get("closed_at"):
+        raise _Refused(
+            "its month is closed and keeps the records it was closed with: exclude them on the open month's row, or in "
+            "exclusions.csv from a day of that month on, which becomes a correction."
         )
     if not row.get("client_id"):
         raise _Refused("it belongs to no client yet: map the company in company_mappings.csv first.")

@@ -203,8 +203,8 @@ def one(ledger: Ledger, invoice_id: str) -> Invoice:
         return read(con, invoice_id)[0]
 
 
-def read(con: sa.Connection, invoice_id: str | None = None) -> list[Invoice]:
-    """Return every invoice (or one) as it stands, by reference, inside a transaction."""
+def read(con: sa.Connection, invoice_id: str | None = None, *, until: datetime | None = None) -> list[Invoice]:
+    """Return every invoice (or one) as it stands, or stood at an instant, by reference, inside a transaction."""
 
     def rows(table: sa.Table, order: str) -> sa.MappingResult:
         wanted = sa.true() if invoice_id is None else table.c.invoice_id == invoice_id
@@ -217,10 +217,12 @@ def read(con: sa.Connection, invoice_id: str | None = None) -> list[Invoice]:
         )
     events: dict[str, list[sa.RowMapping]] = {}
     for event in rows(tables.invoice_events, "step"):
-        events.setdefault(event["invoice_id"], []).append(event)
+        if until is None or event["at"] <= until:
+            events.setdefault(event["invoice_id"], []).append(event)
     return [
         _standing(intent, lines.get(intent["invoice_id"], []), events[intent["invoice_id"]])
         for intent in rows(tables.invoices, "reference")
+        if until is None or intent["invoice_id"] in events
     ]
 
 
