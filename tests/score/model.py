@@ -12,11 +12,26 @@ from fractions import Fraction
 from math import ceil
 from typing import NamedTuple
 
-from tests.score.msp import ALLOWED_MINUTES, HOME, SERVICES, Client, Fact, Msp, Scope, Service, Way, months
+from tests.score.msp import (
+    ALLOWED_MINUTES,
+    CLOSES_AFTER,
+    HOME,
+    NEVER,
+    SERVICES,
+    Client,
+    Fact,
+    Msp,
+    Scope,
+    Service,
+    Way,
+    months,
+)
 
 DIGITS = {"JPY": 0, "KWD": 3}
 """How many digits a currency is counted in, where it is not two."""
 DAY = timedelta(days=1)
+USAGE = ("under_billed", "over_billed", "no_contract", "no_usage")
+"""The kinds of rows that compare a count with a contract."""
 
 
 class Row(NamedTuple):
@@ -37,6 +52,7 @@ class Row(NamedTuple):
     currency: str | None
     accumulated_amount: Decimal | None
     recoverable_amount: Decimal | None
+    lost_unit_days: Decimal | None
     began_on: date | None
     source_state: str
     source_as_of_at: datetime | None
@@ -121,6 +137,10 @@ class Line:
     """By month: how many, and at which price, on invoices made by hand."""
     bundle: "Line | None" = None
     """What it is also sold in, one for one."""
+    amended: "Line | None" = None
+    """The same line as it is known at the second mart, where contracts, mappings or exclusions are written anew."""
+    answer: "Answer | None" = None
+    """What somebody decided about it in between."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -135,8 +155,19 @@ class Line:
         return next((v for v in self.versions if v.begins <= day < v.ends), None)
 
     def rows(self, at: datetime) -> list[Row]:
-        """Every row of it there must be at an instant, in every month that was read."""
-        return list(_Reckoning(self, at).rows())
+        """Every row of it there must be in the first mart or the second, in every month that was read."""
+        return list(_Reckoning(self, at, at).rows()) if at == self.msp.calendar.now else _later(self)
+
+
+class Answer(NamedTuple):
+    """What became of a decision about the rows of a line in the open month."""
+
+    action: str
+    holds: bool = True
+    """Whether all an approval stands on is still so; every other decision ends by its own date."""
+    until: date | None = None
+    is_sent: bool = False
+    """Whether it was invoiced."""
 
 
 class _Source(NamedTuple):
@@ -176,9 +207,12 @@ class _Day:
 class _Reckoning:
     """One line, day by day in the client's own time."""
 
-    def __init__(self, line: Line, now: datetime) -> None:
+    def __init__(self, line: Line, now: datetime, lapses_at: datetime) -> None:
+        """Reckon with what is known at one instant, and with what may be billed back at another."""
         self.line, self.client, self.now = line, line.client, now
         self.today = self.client.day(now)
+        limit = self.client.back_bill_days
+        self.recoverable_from = date.min if limit is None else self.client.day(lapses_at) - limit * DAY
         self.sources = [
             _Source(line.msp.scope(connection, line.way.endpoint, company if line.way.vendor == "microsoft365" else ""), begins, ends)
             for connection, company, begins, ends in self.client.mapped
@@ -189,7 +223,7 @@ class _Reckoning:
             (max(s.begins, day) for s in self.sources for day in map(self.client.day, s.scope.good(now)) if day < s.ends),
             default=date.max,
         )  # fmt: skip
-        self.bundle = _Reckoning(line.bundle, now) if line.bundle else None
+        self.bundle = _Reckoning(line.bundle, now, lapses_at) if line.bundle else None
         self._days: dict[date, _Day] = {}
         self._read: dict[tuple[Scope, date], datetime | None] = {}
 
@@ -262,8 +296,8 @@ class _Reckoning:
         if state != "known" and min(began, last) > min(j.seen for j in judged):
             # What began after the last good reading was not seen by anybody.
             return
-        limit = self.client.back_bill_days
-        since = began if limit is None else max(began, self.today - limit * DAY)
+        since = max(began, self.recoverable_from)
+        lost = sum((self.day(on).variance for on in _days(began, ended.on)), Decimal(0))
         version = deciding.version
         owed = rounded or variance
         is_nothing = version is not None and observed == 0
@@ -272,21 +306,15 @@ class _Reckoning:
             month, self.client.id, self.line.service.id,
             "no_contract" if version is None and deciding.covered is None else "no_usage" if is_nothing else kind,
             observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
-            _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency),
+            _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency), lost,
             min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
-            self._is_tolerated(version, variance, began, ended.on), version is None,
+            _is_tolerated(version, variance, lost), version is None,
         )  # fmt: skip
-
-    def _is_tolerated(self, version: Version | None, variance: Decimal, began: date, ended: date) -> bool:
-        """A small gap is hidden until it has stayed: thirty days of the whole tolerance are enough."""
-        tolerance = version.tolerance if version else Decimal(0)
-        lost = sum((self.day(on).variance for on in _days(began, ended)), Decimal(0))
-        return abs(variance) <= tolerance and abs(lost) < 30 * tolerance
 
     def _not_audited(self, month: date, quantity: Decimal, price: Decimal | None) -> Row:
         return Row(
             month, self.client.id, self.line.service.id, "not_audited", None, quantity, self._invoiced(month), None, price, None,
-            self.client.currency, None, None, None, "unknown", None, False, False,
+            self.client.currency, None, None, None, None, "unknown", None, False, False,
         )  # fmt: skip
 
     def _undelivered(self, month: date, day: _Day, judged: Sequence["Judged"]) -> Iterator[Row]:
@@ -298,7 +326,7 @@ class _Reckoning:
             began -= DAY
         yield Row(
             month, self.client.id, self.line.service.id, "coverage_gap", day.observed, day.covered, self._invoiced(month), day.observed - day.covered,
-            None, None, self.client.currency, None, None, began, "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), False, False,
+            None, None, self.client.currency, None, None, None, began, "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), False, False,
         )  # fmt: skip
 
     def _mismatch(self, month: date, last: date, is_open: bool) -> Iterator[Row]:
@@ -316,20 +344,44 @@ class _Reckoning:
         amount = money(exact, self.client.currency)
         # Every day of its month is short of an equal part of it.
         days = (end_of(month) - month).days + 1
-        limit = self.client.back_bill_days
-        within = days if limit is None else min(days, max(0, (end_of(month) - (self.today - limit * DAY)).days + 1))
+        within = min(days, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
         observed = self.day(last).observed if self.first <= last else None
         yield Row(
             month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, self._invoiced(month), missing,
             version.unit_price(agreed) if version else paid, amount, self.client.currency, amount,
-            max(money(exact * within / days, self.client.currency), Decimal(0)),
+            max(money(exact * within / days, self.client.currency), Decimal(0)), None,
             month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
             abs(missing) <= (version.tolerance if version else 0), False,
         )  # fmt: skip
 
     def _invoiced(self, month: date) -> Decimal | None:
         return self.line.invoiced.get(month, (None,))[0]
+
+    def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
+        """What a closed month would come to by what is known now, less what it was closed with."""
+        last = end_of(month)
+        judged = [
+            _judge(s.scope, self.client, last, self.now, False) for s in self.sources if s.begins <= last < s.ends
+        ]
+        if _together(judged) != "known" or not self._stands(last):
+            return
+        approvable = [] if any(r.source_state in ("partial", "unknown") for r in then) else then
+        quantity, amount = (sum((getattr(r, name) or Decimal(0) for r in now), Decimal(0)) - sum((getattr(r, name) or Decimal(0) for r in approvable), Decimal(0)) for name in ("variance_quantity", "variance_amount"))  # fmt: skip
+        if not quantity and not amount:
+            return
+        version = self.line.version(last)
+        day = self.day(max(j.measured for j in judged))
+        tolerance = version.tolerance if version else Decimal(0)
+        spread = [abs(sum((r.variance_quantity or Decimal(0) for r in rows), Decimal(0))) for rows in (now, approvable)]
+        yield Row(
+            self.today.replace(day=1), self.client.id, self.line.service.id, "correction", day.observed, version.quantity if version else Decimal(0),
+            None, quantity, next((r.unit_price for r in (*now, *then)), self.day(last).price), amount,
+            next((r.currency for r in (*now, *then)), self.client.currency), amount,
+            Decimal(0) if self.recoverable_from > last else max(amount, Decimal(0)), None, month,
+            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), max(spread) <= tolerance,
+            any(r.is_estimate for r in (*now, *then)),
+        )  # fmt: skip
 
     # A day.
 
@@ -392,6 +444,95 @@ class _Reckoning:
         amounts = [(day.amount, end_of(day.on).day) for day in map(self.day, _days(first, last))]
         known = [amount / days for amount, days in amounts if amount is not None]
         return sum(known, Fraction(0)) if known or not amounts else None
+
+
+def _later(line: Line) -> list[Row]:
+    """The rows of the second mart: closed months keep theirs, what is known of them since is one correction in the open one."""
+    calendar, client = line.msp.calendar, line.client
+    then, now = (
+        _Reckoning(line, calendar.now, calendar.later),
+        _Reckoning(line.amended or line, calendar.later, calendar.later),
+    )
+    closed = [m for m in months(client.day(calendar.first), then.today) if end_of(m) + CLOSES_AFTER * DAY < then.today]
+    before, after = list(then.rows()), list(now.rows())
+    rows = [r for r in before if r.period_month in closed and r.kind != "invoice_mismatch"]
+    rows += [r for r in after if r.period_month not in closed or r.kind == "invoice_mismatch"]
+    for month in closed:
+        usage = [[r for r in found if r.period_month == month and r.kind in USAGE] for found in (before, after)]
+        rows += now.corrections(month, *usage)
+    return list(_answered(line, then.today.replace(day=1), before, rows)) if line.answer else rows
+
+
+def _answered(line: Line, month: date, before: Sequence[Row], rows: Sequence[Row]) -> Iterator[Row]:
+    """What was decided about the rows of a month, as it stands among the rows of the second mart."""
+    assert line.answer is not None
+    answer, today = line.answer, line.client.day(line.msp.calendar.later)
+    decided = {r.kind: r for r in before if r.period_month == month}
+    if answer.is_sent:
+        yield from _sent(line, month, decided, rows)
+        return
+    for row in rows:
+        if row.period_month != month or row.kind not in decided:
+            yield row
+            continue
+        old = decided.pop(row.kind)
+        is_over = answer.until is not None and answer.until <= today
+        match answer.action:
+            case "approve":
+                yield row._replace(status="approved" if answer.holds else "void")
+            case "write_off":
+                is_grown = abs(row.variance_amount or 0) > abs(old.variance_amount or 0)
+                yield row._replace(status="open" if is_over or is_grown else "written_off")
+            case _:
+                yield row
+    if answer.action == "exclude" and answer.until and answer.until > today:
+        for old in decided.values():
+            # All of it is excluded: it stays to be taken back.
+            yield _bare(old, line, Decimal(0), Decimal(0), "excluded")
+
+
+def _sent(line: Line, month: date, decided: dict[str, Row], rows: Sequence[Row]) -> Iterator[Row]:
+    """An invoice stays as it was sent; what is left is the difference, whatever it is called now."""
+    ((kind, old),) = decided.items()
+    assert old.variance_quantity is not None
+    assert old.variance_amount is not None
+    is_listed = False
+    for row in rows:
+        if row.kind in USAGE and row.period_month >= month and row.began_on and row.began_on <= end_of(month):
+            # What was sent can be recovered no more.
+            row = row._replace(recoverable_amount=max((_unclipped(line, row) or Decimal(0)) - old.variance_amount, Decimal(0)))  # fmt: skip
+        if row.period_month != month or row.kind not in USAGE:
+            yield row
+            continue
+        assert row.variance_quantity is not None
+        assert row.variance_amount is not None
+        is_listed = is_listed or row.kind == kind
+        if row.variance_amount == old.variance_amount:
+            yield row._replace(status="invoiced")
+        else:
+            yield row._replace(variance_quantity=row.variance_quantity - old.variance_quantity, variance_amount=row.variance_amount - old.variance_amount)  # fmt: skip
+    if not is_listed:
+        yield _bare(old, line, old.variance_quantity, old.variance_amount, "invoiced")
+
+
+def _unclipped(line: Line, row: Row) -> Decimal | None:
+    """What may be billed back, also below zero."""
+    return row.recoverable_amount if row.recoverable_amount else min(row.accumulated_amount or Decimal(0), Decimal(0))
+
+
+def _bare(old: Row, line: Line, quantity: Decimal, amount: Decimal, status: str) -> Row:
+    """A row whose finding has gone: only what was decided is left of it."""
+    return old._replace(
+        observed_quantity=None, contracted_quantity=None, invoiced_quantity=None, variance_quantity=quantity, unit_price=None,
+        variance_amount=amount, accumulated_amount=None, recoverable_amount=Decimal(0), lost_unit_days=None, began_on=None,
+        source_state="known", source_as_of_at=line.msp.calendar.decided, is_within_tolerance=False, is_estimate=False, status=status,
+    )  # fmt: skip
+
+
+def _is_tolerated(version: Version | None, variance: Decimal, lost: Decimal) -> bool:
+    """A small gap is hidden until it has stayed: thirty days of the whole tolerance are enough."""
+    tolerance = version.tolerance if version else Decimal(0)
+    return abs(variance) <= tolerance and abs(lost) < 30 * tolerance
 
 
 def _beyond(observed: Decimal, covered: Decimal | None) -> Decimal:
@@ -478,6 +619,8 @@ class Stray:
     """The company's, or the SKU's."""
     begins: date = date.min
     """From when they have been astray."""
+    ends_at: datetime = NEVER
+    """When somebody says whose they are."""
     quantities: list[Decimal] = field(default_factory=list)
 
     @property
@@ -488,6 +631,8 @@ class Stray:
         """Every row of it there must be at an instant."""
         client = self.client or Client("", HOME, "UTC", None, "active")
         today = client.day(now)
+        if now >= self.ends_at:
+            return []
         quantity, amount, accumulated, began, prices = Decimal(0), None, None, date.max, set()
         for n, (fact, price) in enumerate(zip(self.facts, self.prices, strict=True)):
             read = fact.scope.known(now, "complete", "partial")
@@ -513,7 +658,7 @@ class Stray:
         return [
             Row(
                 today.replace(day=1), *self.key, "unmapped_sku" if self.client else "unmapped_company", quantity, None, None, quantity, unit_price,
-                _money(amount, HOME), HOME, _money(accumulated, HOME), None, began, state, min(good), False, True,
+                _money(amount, HOME), HOME, _money(accumulated, HOME), None, None, began, state, min(good), False, True,
             )
         ]  # fmt: skip
 

@@ -22,6 +22,9 @@ HOME = "USD"
 """The currency most clients of every MSP are billed in, and list prices are in."""
 BATCH = 100
 """So many MSPs share one book, and with it the instants at which their tools are read."""
+LATER = timedelta(days=1)
+CLOSES_AFTER = 10
+"""So many days after its end a month is closed, by the first mart that is built then."""
 FALL, JUMP, FEW = Decimal("0.3"), Decimal("1.8"), 10
 """A list that loses more than this share, or grows beyond this factor, is not believed, unless it was short before."""
 
@@ -43,11 +46,12 @@ _NOWS = (
 
 @dataclass(frozen=True)
 class Calendar:
-    """When the tools of a batch are read, and when its mart is built."""
+    """When the tools of a batch are read, and when its marts are built."""
 
     now: datetime
     zones: tuple[str, ...]
     readings: tuple[datetime, ...]
+    """The last of them is between the two marts."""
 
     @classmethod
     def of(cls, seed: int, batch: int) -> "Calendar":
@@ -65,7 +69,23 @@ class Calendar:
         day = begin
         while (day := day + timedelta(days=rng.randint(2, 6), hours=rng.randint(-11, 11))) < last:
             readings.add(day)
-        return cls(now, zones, tuple(sorted(at for at in readings if begin <= at <= last)))
+        readings = {at for at in readings if begin <= at <= last}
+        return cls(now, zones, (*sorted(readings), now + LATER - timedelta(minutes=30)))
+
+    @property
+    def later(self) -> datetime:
+        """When the second mart is built, after what people decided, and what changed since."""
+        return self.now + LATER
+
+    @property
+    def decided(self) -> datetime:
+        """When people decide."""
+        return self.now + timedelta(hours=1)
+
+    @property
+    def overnight(self) -> datetime:
+        """When what changes between the two marts does."""
+        return self.now + LATER / 2
 
     @property
     def first(self) -> datetime:
@@ -155,10 +175,14 @@ SPECIAL = (
     Service("space", "gigabyte", "0.10", (Way("acronis", "usages", "usage_name", ("space_used",), "space_used"),)),
     Service("box", "device", "12", (Way("pax8", "subscriptions", "product_name", ("Backup Box",), "Backup Box"),)),
     Service("support", "hour", "95", (Way("pax8", "subscriptions", "product_name", ("Support Hours",), "Support Hours"),)),
+    _licence("biz", "licence", "20", "BIZ_PLAN"),
+    _licence("shield", "licence", "5", "SHIELD_PLAN"),
     Service("promotion", "other", "0", ()),
     Service("ODD_PLAN", "licence", "18", ()),
 )  # fmt: skip
 """Services single cases are about. Nothing is mapped to the last two, and a SKU has the name of the last."""
+WITHIN = (("TOP_PLAN", "BIZ_PLAN"), ("BIZ_PLAN", "SHIELD_PLAN"))
+"""SKUs and what each contains; the first is sold as nothing itself."""
 BUNDLE = Service("workplace", "user", "60", PLAIN[5].ways, parts=("seat", "edr"))
 SERVICES = {s.id: s for s in (*PLAIN, *SPECIAL, BUNDLE)}
 
@@ -296,6 +320,19 @@ class Client:
         return at.astimezone(ZoneInfo(self.zone)).date()
 
 
+@dataclass(frozen=True)
+class Decision:
+    """What somebody answers about a client's service in the open month, an hour after the first mart."""
+
+    client: str
+    service: str
+    action: str
+    until: date | None = None
+    record_ids: tuple[str, ...] = ()
+    is_sent: bool = False
+    """Whether what was approved is invoiced before the second mart."""
+
+
 class Msp:
     """An MSP in the making; the same seed and number make the same one."""
 
@@ -310,6 +347,9 @@ class Msp:
         self.taken: set[tuple[str, str]] = set()
         self.lines: list[Any] = []
         """Every line of every client, as the model knows them."""
+        self.edits: list[tuple[str, dict[str, str], dict[str, str]]] = []
+        """What analysts change between the two marts: the file, the row (a new one is empty), and what it reads then."""
+        self.decisions: list[Decision] = []
         self._count = 0
 
     @property
@@ -349,6 +389,20 @@ class Msp:
 
     def seed_row(self, file: str, **columns: str) -> None:
         self.seeds[file].append(columns)
+
+    def edit(self, file: str, row: dict[str, str] | None = None, **changes: str) -> None:
+        """Change a row of a seed between the two marts, or add one."""
+        self.edits.append((file, {} if row is None else row, changes))
+
+    def seeds_later(self) -> dict[str, list[dict[str, str]]]:
+        """The seeds of the second mart."""
+        found = {name: [dict(row) for row in rows] for name, rows in self.seeds.items()}
+        for file, row, changes in self.edits:
+            if row:
+                found[file][next(n for n, r in enumerate(self.seeds[file]) if r is row)].update(changes)
+            else:
+                found.setdefault(file, []).append(changes)
+        return found
 
     # What the tools list.
 
@@ -397,12 +451,13 @@ class Msp:
             self.fact(self.scope(connection, VENDORS[vendor][0]), row)
         return company
 
-    def maps(self, client: Client, connection: str, company: str, *, begins: date = date.min, ends: date = date.max) -> None:  # fmt: skip
-        """Say that a company is a client from one day to another."""
+    def maps(self, client: Client, connection: str, company: str, *, begins: date = date.min, ends: date = date.max,
+             **part: str) -> None:  # fmt: skip
+        """Say that a company, or what of it fits a pattern, is a client from one day to another."""
         client.mapped.append((connection, company, begins, ends))
         self.seed_row(
             "company_mappings", connection_id=connection, company_id=company, company_name=company.upper(), client_id=client.id,
-            effective_from=_date(begins), effective_to=_date(ends),
+            effective_from=_date(begins), effective_to=_date(ends), **part,
         )  # fmt: skip
 
     def excludes(self, client: Client, *, begins: date = date.min, ends: date = date.max, **columns: str) -> None:

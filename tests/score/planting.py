@@ -49,13 +49,25 @@ class Plant:
     case: Case | None
     """Nothing for what is in order."""
     planted: list[Planted]
-    keys: set[tuple[str, str]] = field(default_factory=set)
     rows: list[Row] = field(default_factory=list)
+    """Those of the first mart."""
+    later: list[Row] = field(default_factory=list)
+    """Those of the second."""
 
-    def reckon(self, at: datetime) -> None:
-        """Say which rows there must be at an instant."""
-        self.keys = {one.key for one in self.planted}
-        self.rows = [row for one in self.planted for row in one.rows(at)]
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """The client and service of all its rows."""
+        return {one.key for one in self.planted}
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether anything is decided or written anew between the two marts."""
+        return any(isinstance(one, Line) and (one.answer or one.amended) for one in self.planted)
+
+    def reckon(self, now: datetime, later: datetime) -> None:
+        """Say which rows there must be."""
+        self.rows = [row for one in self.planted for row in one.rows(now)]
+        self.later = [row for one in self.planted for row in one.rows(later)]
 
 
 def generate(seed: int, number: int) -> tuple[Msp, list[Plant]]:
@@ -68,7 +80,7 @@ def generate(seed: int, number: int) -> tuple[Msp, list[Plant]]:
         if client.has_books:
             _invoice(msp, client)
     for plant in found:
-        plant.reckon(msp.calendar.now)
+        plant.reckon(msp.calendar.now, msp.calendar.later)
     return msp, found
 
 

@@ -69,31 +69,50 @@ def _share(part: int, whole: int) -> str:
     return f"{part * 10000 // whole / 100:.2f} %" if whole else "–"
 
 
-def judge(told: Sequence[tuple[Msp, list[Plant]]], found: Iterable[Row]) -> tuple[dict[str, Tally], list[str]]:
-    """Compare what was planted with the rows that were found; return a tally for every case, and every error in words."""
-    by_key: dict[tuple[str, str], list[Row]] = {}
-    for row in found:
-        by_key.setdefault((row.client, row.service), []).append(row)
+def judge(
+    told: Sequence[tuple[Msp, list[Plant]]], found: Sequence[Row], found_later: Sequence[Row]
+) -> tuple[dict[str, Tally], list[str]]:
+    """Compare what was planted with the rows of two marts; return a tally for every case, and every error in words.
+
+    What is right in the second mart counts where something happened in between, what is wrong there counts always.
+    """
+    first, second = _by_key(found), _by_key(found_later)
     tallies: dict[str, Tally] = {}
     errors = []
     for msp, plants in told:
         for plant in plants:
             name = plant.case.name if plant.case else IN_ORDER
-            actual = [row for key in plant.keys for row in by_key.pop(key, [])]
-            right = set(plant.rows) & set(actual)
-            missed, false = [r for r in plant.rows if r not in right], [r for r in actual if r not in right]
-            one = Tally(int(plant.case is not None), int(plant.case is not None and not missed and not false), len(right), len(missed), len(false))  # fmt: skip
-            for word, rows in (("found", right), ("missed", missed), ("false", false)):
-                one.add(word, rows)
+            one = Tally()
+            for rows, by_key, title in ((plant.rows, first, ""), (plant.later, second, " a day later")):
+                actual = [row for key in plant.keys for row in by_key.pop(key, [])]
+                right = set(rows) & set(actual)
+                missed, false = [r for r in rows if r not in right], [r for r in actual if r not in right]
+                if not title or plant.goes_on:
+                    one.right += len(right)
+                    one.add("found", right)
+                one.missed += len(missed)
+                one.false += len(false)
+                one.add("missed", missed)
+                one.add("false", false)
+                if missed or false:
+                    errors.append(_said(msp, name + title, missed, false))
+            one.planted = int(plant.case is not None)
+            one.found = int(plant.case is not None and not one.missed and not one.false)
             tallies.setdefault(name, Tally()).__iadd__(one)
-            if missed or false:
-                errors.append(_said(msp, name, missed, false))
-    if left := [row for rows in by_key.values() for row in rows]:
-        stray = Tally(false=len(left))
-        stray.add("false", left)
-        tallies.setdefault(IN_ORDER, Tally()).__iadd__(stray)
-        errors.append("\n  ".join(["Rows about nobody who was told of:", *map(str, left)]))
+    for left in (first, second):
+        if rows := [row for of_key in left.values() for row in of_key]:
+            stray = Tally(false=len(rows))
+            stray.add("false", rows)
+            tallies.setdefault(IN_ORDER, Tally()).__iadd__(stray)
+            errors.append("\n  ".join(["Rows about nobody who was told of:", *map(str, rows)]))
     return tallies, errors
+
+
+def _by_key(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.client, row.service), []).append(row)
+    return found
 
 
 def _said(msp: Msp, name: str, missed: Sequence[Row], false: Sequence[Row]) -> str:

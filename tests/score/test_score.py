@@ -25,7 +25,7 @@ def test_what_is_planted_is_found_and_nothing_else(
     numbers: range, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     told = [generate(int(SEED), number) for number in numbers]
-    tallies, errors = judge(told, build(tmp_path / "book", [msp for msp, _ in told]))
+    tallies, errors = judge(told, *build(tmp_path / "book", [msp for msp, _ in told]))
     record_property(
         "score", {"seed": SEED, "msps": len(told), "cases": {n: t.as_property() for n, t in tallies.items()}}
     )

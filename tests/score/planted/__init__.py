@@ -5,7 +5,7 @@ not: time and money (`model`). A function draws its own sizes, dates and prices,
 the model makes of them, and no other.
 """
 
-from tests.score.planted import contracts, counting, honesty, mapping, periods
+from tests.score.planted import contracts, counting, honesty, mapping, periods, review
 from tests.score.planting import CASES, generate
 
-__all__ = ["CASES", "contracts", "counting", "generate", "honesty", "mapping", "periods"]
+__all__ = ["CASES", "contracts", "counting", "generate", "honesty", "mapping", "periods", "review"]

@@ -76,6 +76,32 @@ def licences_that_cost_nothing(msp: Msp) -> Iterator[Line]:
     yield one
 
 
+@plants(26)
+def skus_that_contain_others(msp: Msp) -> Iterator[Line]:
+    """Who holds a SKU within another one counts once for it, and once also where they hold it outright as well."""
+    client, turn = msp.client(), moment(msp)
+    biz, shield = line(msp, "biz", client), line(msp, "shield", client)
+    connection, tenant = msp.home(client, "microsoft365")
+    number = msp.rng.randint(1, 5)
+    for _ in range(number):
+        user = msp.next("u")
+        sku = msp.rng.choice(("TOP_PLAN", "BIZ_PLAN", "SHIELD_PLAN"))
+        held = [msp.record(biz.way, connection, tenant, user=user, sku=sku)]
+        if msp.rng.random() < 0.4:
+            held += [msp.record(biz.way, connection, tenant, turn, user=user, sku=msp.rng.choice(("BIZ_PLAN", "SHIELD_PLAN"))) for _ in range(1) if sku == "TOP_PLAN"]  # fmt: skip
+        inside = [f for f in held if f.row["skuPartNumber"] != "SHIELD_PLAN"]
+        if inside:
+            biz.units.append(Unit(inside))
+        shield.units.append(Unit(held))
+    agree(biz, near(msp, number))
+    agree(shield, near(msp, number))
+    yield biz
+    yield shield
+    if stray := [f for unit in shield.units for f in unit.facts if f.row["skuPartNumber"] == "TOP_PLAN"]:
+        # The SKU that contains them all is sold as nothing itself.
+        yield Stray(msp, stray, [None] * len(stray), client, "TOP_PLAN")
+
+
 @plants(27)
 def a_person_with_two_licences(msp: Msp) -> Iterator[Line]:
     """One seat where people are sold, however many licences of it they hold and whichever came first; two where licences are."""
@@ -207,6 +233,52 @@ def parts_of_a_gigabyte(msp: Msp) -> Iterator[Line]:
     terms = msp.rng.choice(({}, {"model": "included", "included": "1.5"}, {"model": "minimum", "minimum": "2.5"}))
     agree(one, msp.rng.choice((0, 2, 700)), **terms)
     yield one
+
+
+@plants(47)
+def who_pays_the_vendor_themselves(msp: Msp) -> Iterator[Line]:
+    """Their licences are excluded from what is resold, and count all the same for what contains them."""
+    client, number = msp.client(), msp.rng.randint(1, 5)
+    biz, shield = line(msp, "biz", client), line(msp, "shield", client)
+    msp.excludes(client, service_id="biz", name_pattern="*")
+    facts = listed(biz, number)
+    shield.units = [Unit([fact]) for fact in facts]
+    agree(shield, near(msp, number))
+    yield biz
+    yield shield
+
+
+@plants(63)
+def so_many_are_left_out(msp: Msp) -> Iterator[Line]:
+    """Of those that fit, the first so many are left out, for good; by number alone, of those that stood there on its first day."""
+    one, most, more = line(msp, "workstation", msp.client()), msp.rng.randint(1, 4), msp.rng.randint(0, 2)
+    begins = day(msp)
+    is_by_number = msp.rng.random() < 0.5
+    name = {} if is_by_number else {"systemName": f"LAB {one.client.id}"}
+    kept = msp.rng.randint(1, 3)
+    agree(one, near(msp, kept))
+    first = count(one, most + (more if is_by_number else 0), **name)
+    if not is_by_number:
+        count(one, kept)
+    later = [u for _ in range(more) for u in count(one, 1, since=moment(msp), **name)]
+    if is_by_number:
+        # All of the first reading stood there, and which of them are left out makes no difference to their number.
+        there = [u for u in first]
+        there += [u for u in later if one.client.day(_seen(u)) <= begins]
+        columns = {"service_id": "workstation", "max_quantity": str(most)}
+    else:
+        there = [*first, *later]
+        columns = {"name_pattern": "lab *", "max_quantity": str(most)}
+    for unit in there[:most]:
+        unit.off.append((begins, date.max))
+    msp.excludes(one.client, begins=begins, **columns)
+    yield one
+
+
+def _seen(unit: Unit) -> datetime:
+    """When a unit was read for the first time."""
+    fact = unit.facts[0]
+    return next(at for at in fact.scope.calendar.readings if at >= fact.since)
 
 
 @plants(63)

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from tests.score.model import Line, Stray, Unit, list_price
-from tests.score.msp import SERVICES, Msp
+from tests.score.msp import SERVICES, Fact, Msp
 from tests.score.planting import agree, count, day, line, listed, moment, near, plants
 
 
@@ -133,6 +133,36 @@ def a_person_in_two_tenants(msp: Msp) -> Iterator[Line]:
             one.units.append(Unit(listed(one, 1, at=(connection, tenant), displayName=f"{one.client.id} {n}")))
     agree(one, near(msp, number * 2))
     yield one
+
+
+@plants(16)
+def a_tenant_that_clients_share(msp: Msp) -> Iterator[Line | Stray]:
+    """Each has what its pattern claims, the one that says most first; what none claims is nobody's, and never the first one's."""
+    service = msp.rng.choice(("seat", "mail"))
+    lines = line(msp, service, msp.client()), line(msp, service, msp.client())
+    connection = msp.connection("microsoft365")
+    tenant, turn = msp.listed_company(connection), day(msp)
+    left: list[Fact] = []
+    domains = [f"{one.client.id}.example.com" for one in lines]
+    for one, domain in zip(lines, domains, strict=True):
+        begins = turn if one is lines[1] and msp.rng.random() < 0.4 else date.min
+        msp.maps(one.client, connection, tenant, begins=begins, field="user_principal_name", pattern=f"*@{domain}")
+        number = msp.rng.randint(1, 4)
+        agree(one, near(msp, number))
+        facts = [f for _ in range(number) for f in listed(one, 1, at=(connection, tenant), userPrincipalName=f"{msp.next('p')}@{domain}")]  # fmt: skip
+        one.units += [Unit([f], begins=begins) for f in facts]
+        if begins > date.min:
+            # Before that day they were nobody's, which is a row only while it is so.
+            astray = [f for f in facts if msp.calendar.now.date() < begins]
+            left += astray
+    # One of the second's people is billed to the first, by name.
+    (lent,) = listed(lines[1], 1, at=(connection, tenant), userPrincipalName=f"lent@{domains[1]}")
+    msp.maps(lines[0].client, connection, tenant, field="user_principal_name", pattern=f"Lent@{domains[1]}")
+    lines[0].client.mapped.pop()
+    lines[0].units.append(Unit([lent]))
+    left += [f for _ in range(msp.rng.randint(0, 2)) for f in listed(lines[0], 1, at=(connection, tenant), userPrincipalName=f"{msp.next('p')}@else.example.com")]  # fmt: skip
+    yield from lines
+    yield Stray(msp, left, [list_price(service)] * len(left), None, f"{tenant} (unallocated)")
 
 
 @plants(17)
