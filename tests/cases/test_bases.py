@@ -49,7 +49,8 @@ def given_versions_that_change_in_a_counted_month(msp: Scenario) -> None:
     msp.client("split-gap")
     msp.devices("split-gap", 12)
     msp.contract("split-gap", "workstation", 10, "30", count_basis="daily", effective_to="2026-11-05")
-    msp.contract("split-gap", "workstation", 10, "30", count_basis="daily", effective_from="2026-11-11")
+    later = {"effective_from": "2026-11-11", "note": "gap: agreed anew"}
+    msp.contract("split-gap", "workstation", 10, "30", count_basis="daily", **later)
     msp.client("uplifted")
     msp.devices("uplifted", 10)
     msp.contract("uplifted", "workstation", 10, "10", count_basis="daily", effective_to="2026-11-11")
