@@ -220,7 +220,7 @@ class _Reckoning:
         ]  # fmt: skip
         # Days before a company was both mapped and read are left out, and so is one read only after it was mapped.
         self.first = min(
-            (max(s.begins, day) for s in self.sources for day in map(self.client.day, s.scope.good(now)) if day < s.ends),
+            (max(s.begins, day) for s in self.sources for day in (s.scope.day(self.client, at) for at in s.scope.good(now)) if day < s.ends),
             default=date.max,
         )  # fmt: skip
         self.bundle = _Reckoning(line.bundle, now, lapses_at) if line.bundle else None
@@ -228,7 +228,8 @@ class _Reckoning:
         self._read: dict[tuple[Scope, date], datetime | None] = {}
 
     def rows(self) -> Iterator[Row]:
-        for month in months(self.client.day(self.line.msp.calendar.first), self.today):
+        # Reports tell of months in which nobody read anything yet.
+        for month in months(min(self.client.day(self.line.msp.calendar.first), self.first), self.today):
             is_open = month == self.today.replace(day=1)
             last = self.today if is_open else end_of(month)
             judged = [
@@ -434,7 +435,9 @@ class _Reckoning:
 
     def _is_seen(self, fact: Fact, on: date) -> bool:
         if (fact.scope, on) not in self._read:
-            read = [at for at in fact.scope.known(self.now, "complete", "partial") if self.client.day(at) <= on]
+            read = [
+                at for at in fact.scope.known(self.now, "complete", "partial") if fact.scope.day(self.client, at) <= on
+            ]
             self._read[fact.scope, on] = read[-1] if read else None
         at = self._read[fact.scope, on]
         return at is not None and fact.is_listed(at)
@@ -453,7 +456,11 @@ def _later(line: Line) -> list[Row]:
         _Reckoning(line, calendar.now, calendar.later),
         _Reckoning(line.amended or line, calendar.later, calendar.later),
     )
-    closed = [m for m in months(client.day(calendar.first), then.today) if end_of(m) + CLOSES_AFTER * DAY < then.today]
+    closed = [
+        m
+        for m in months(min(client.day(calendar.first), then.first), then.today)
+        if end_of(m) + CLOSES_AFTER * DAY < then.today
+    ]
     before, after = list(then.rows()), list(now.rows())
     rows = [r for r in before if r.period_month in closed and r.kind != "invoice_mismatch"]
     rows += [r for r in after if r.period_month not in closed or r.kind == "invoice_mismatch"]
@@ -564,20 +571,20 @@ class Judged(NamedTuple):
 def _judge(scope: Scope, client: Client, last: date, now: datetime, is_open: bool) -> Judged:
     """A month is measured by its last reading; when that is too old, by the first one after it, which is late."""
     good = scope.good(now)
-    before = [at for at in good if client.day(at) <= last]
-    after = [at for at in good if client.day(at) > last]
+    before = [at for at in good if scope.day(client, at) <= last]
+    after = [at for at in good if scope.day(client, at) > last]
     if is_open:
         state = state_of(scope, now)
         if not before:
             return Judged(last, now, last, False, False, state == "partial")
-        return Judged(last, before[-1], client.day(before[-1]), state == "known", True, state == "partial")
+        return Judged(last, before[-1], scope.day(client, before[-1]), state == "known", True, state == "partial")
     if not before:
         return Judged(last, now, last, False, False)
-    is_old = (last - client.day(before[-1])).days > ceil(ALLOWED_MINUTES[scope.vendor] / 1440)
+    is_old = (last - scope.day(client, before[-1])).days > ceil(ALLOWED_MINUTES[scope.vendor] / 1440)
     if is_old and after:
-        late = client.day(after[0])
-        return Judged(late, [at for at in after if client.day(at) == late][-1], late, True, True)
-    return Judged(last, before[-1], client.day(before[-1]), not is_old, True)
+        late = scope.day(client, after[0])
+        return Judged(late, [at for at in after if scope.day(client, at) == late][-1], late, True, True)
+    return Judged(last, before[-1], scope.day(client, before[-1]), not is_old, True)
 
 
 def state_of(scope: Scope, now: datetime) -> str:

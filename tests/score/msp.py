@@ -177,6 +177,7 @@ SPECIAL = (
     Service("support", "hour", "95", (Way("pax8", "subscriptions", "product_name", ("Support Hours",), "Support Hours"),)),
     _licence("biz", "licence", "20", "BIZ_PLAN"),
     _licence("shield", "licence", "5", "SHIELD_PLAN"),
+    Service("relay", "mailbox", "3", (Way("relay", "records", "sku", ("Relay",), "Relay"),)),
     Service("promotion", "other", "0", ()),
     Service("ODD_PLAN", "licence", "18", ()),
 )  # fmt: skip
@@ -193,14 +194,18 @@ VENDORS = {
     "acronis": ("tenants", "usages"),
     "pax8": ("companies", "subscriptions"),
     "quickbooks_online": ("invoices", "invoice_lines"),
+    "relay": ("records",),
 }
 """The lists that are read of each tool; the first names its companies, where it has no tenant for each."""
-ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880}  # fmt: skip
+ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880, "relay": 40 * 1440}  # fmt: skip
 """Twice the cadence at which each is read."""
 _SIGN_IN = {
     "huntress": "secrets: {api_key: K, api_secret: S}",
+    "relay": "tool: relay, max_age_days: 40, folder: inbox, pattern: '*.csv', columns: {record_id: Id, company_id: Company}",
     "quickbooks_online": "realm_id: r, secrets: {client_id: K, client_secret: S, refresh_token: R}",
 }
+DECLARED = {"relay": "files"}
+"""Tools that connections.yaml declares, and as what."""
 COUNTED = {(way.vendor, way.endpoint) for service in SERVICES.values() for way in service.ways}
 
 
@@ -243,6 +248,8 @@ class Scope:
     """Instants of the calendar at which it is not read, or read at another."""
     needs: list["Scope"] = field(default_factory=list)
     """Lists it is computed from: it is only as good as they are."""
+    stands_for: dict[datetime, date] = field(default_factory=dict)
+    """The day each reading speaks of, where the list is a report that says so."""
 
     def is_due(self, slot: datetime) -> bool:
         """Whether it is read then at all; one in which nothing is counted is read when it changes, to save time."""
@@ -297,6 +304,11 @@ class Scope:
     def good(self, at: datetime) -> list[datetime]:
         """The complete readings until an instant."""
         return self.known(at, "complete")
+
+    def day(self, client: "Client", at: datetime) -> date:
+        """The client's day a reading speaks of: that of the report, but none still to come, and never one before an earlier's."""
+        told = (min(self.stands_for.get(r, date.max), client.day(r)) for r in self.known(at, "complete", "partial"))
+        return max(told) if self.stands_for else client.day(at)
 
 
 @dataclass(eq=False)
@@ -445,7 +457,7 @@ class Msp:
         tenant = company if vendor == "microsoft365" else ""
         for endpoint in VENDORS[vendor]:
             self.scope(connection, endpoint, tenant)
-        if not tenant:
+        if not tenant and vendor not in DECLARED:
             further = {"acronis": {"kind": "customer"}}.get(vendor, {})
             row = {"id": company, "name": name or company.upper(), **further}
             self.fact(self.scope(connection, VENDORS[vendor][0]), row)
@@ -496,6 +508,8 @@ class Msp:
                     "id": f"{company}|{usage}", "tenantUuid": company, "type": "count", "name": usage, "usageName": usage, "measurementUnit": "quantity",
                     "value": 1, "tenantName": company.upper(), "tenantKind": "customer", "tenantState": "production",
                 }  # fmt: skip
+            case "records":
+                row = {"record_id": self.next("r"), "company_id": company, "company_name": company.upper(), "sku": way.kind, "quantity": "1", "unit": "mailbox"}  # fmt: skip
             case "subscriptions":
                 row = {
                     "id": self.next("s"), "companyId": company, "productId": way.kind, "productName": way.kind, "status": "Active", "quantity": 1,
@@ -522,7 +536,7 @@ class Msp:
 
     def connection_lines(self) -> Iterator[str]:
         for name, vendor in self.connections.items():
-            yield f"  - {{id: {name}, vendor: {vendor}, {_SIGN_IN.get(vendor, 'secrets: {client_id: K, client_secret: S}')}"
+            yield f"  - {{id: {name}, vendor: {DECLARED.get(vendor, vendor)}, {_SIGN_IN.get(vendor, 'secrets: {client_id: K, client_secret: S}')}"
             if vendor == "microsoft365":
                 tenants = sorted({s.tenant for s in self.scopes.values() if s.connection == name})
                 yield f"     , tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in tenants)}]"
