@@ -55,10 +55,10 @@ def given_a_closed_month_that_lapses(msp: Scenario) -> None:
 
 
 def given_a_list_price_that_changes(msp: Scenario) -> None:
-    msp.service("gadget", "device", "50")
-    msp.maps("gadget", "ninjaone", "devices", "node_class", "LINUX_WORKSTATION")
+    msp.service("gadget", "licence", "50")
+    msp.maps("gadget", "microsoft365", "user_licenses", "sku_part_number", "GADGET")
     msp.client("estimated")
-    msp.devices("estimated", 2, nodeClass="LINUX_WORKSTATION")
+    msp.licences("estimated", 2, "GADGET")
     msp.edit("services", "gadget", list_price="60")
 
 
