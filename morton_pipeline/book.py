@@ -80,7 +80,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Limits:
-    """Safety bounds, in the book's main currency. `limits:` in connections.yaml changes them."""
+    """Safety bounds, in the book's main currency (`rates.py`). `limits:` in connections.yaml changes them."""
 
     invoices_per_run: int = 100
     amount_per_run: Decimal = Decimal(50000)

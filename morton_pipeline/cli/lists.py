@@ -56,6 +56,23 @@ GAP_COLUMNS = (
     "source_state",
 )
 
+EXCLUSION_COLUMNS = (
+    "client_name",
+    "service_id",
+    "record_name",
+    "vendor",
+    "quantity",
+    "rule",
+    "reason",
+    "owner",
+    "excluded_since_on",
+    "expires_on",
+    "is_new",
+    "is_expired",
+    "max_quantity",
+    "covered_quantity",
+)
+
 
 def show_open_month(book: "Book", output: str) -> None:
     """Print what the open month holds and the next step for its largest row that can be billed."""
@@ -180,6 +197,17 @@ def gaps(book: "Book", output: str, client: str | None) -> None:
     _show_beside(
         book, rows, output, GAP_COLUMNS, "No machine is missing where it is expected, as far as sources are fresh."
     )
+
+
+@command(cli, "exclusions", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--new", "is_new", is_flag=True, help="Only what is excluded, or counts again, since this period began.")
+def exclusions(book: "Book", output: str, client: str | None, is_new: bool) -> None:
+    """List the records nobody is billed for, by which rule, on whose word and until when."""
+    from morton_pipeline.reports import mart
+
+    rows = mart.exclusions(book, client=client, is_new=is_new)
+    _show_beside(book, rows, output, EXCLUSION_COLUMNS, "No record is excluded in this selection.")
 
 
 def _show_beside(book: "Book", rows: list[dict[str, Any]], output: str, columns: Sequence[str], empty: str) -> None:

@@ -18,6 +18,22 @@ KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited"
          "invoice_mismatch", "below_cost", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
+_FOUND = """
+    with open_periods as (
+        select client_id, date_trunc('month', max(quantity_on))::date as open_month
+        from marts.daily_quantities
+        group by client_id
+    )
+    select d.*
+    from marts.discrepancies as d
+    left join open_periods as o on o.client_id = d.client_id
+    where not d.is_within_tolerance
+        and case $1
+            when 'all' then true
+            else d.period_month = coalesce($2, o.open_month, (select max(period_month) from marts.discrepancies))
+        end
+"""
+
 _ROWS = """
     with open_periods as (
         select client_id, date_trunc('month', max(quantity_on))::date as open_month
@@ -129,6 +145,17 @@ def discrepancies(
         return _rows(con, _ROWS + " where " + " and ".join(conditions) + order, [_naive(at), *values])
 
 
+def found(book: Book, source: Path, period: str | None) -> list[Row]:
+    """Return every discrepancy of a built mart that is not within its tolerance, whatever was decided about it.
+
+    `period` is YYYY-MM, `all`, or nothing for each client's open month.
+    """
+    with connect_published(book, source) as con:
+        if period and period != "all":
+            _refuse_unknown_period(con, month(period))
+        return _rows(con, _FOUND, [period, month(period) if period and period != "all" else None])
+
+
 def margins(book: Book, *, at: datetime, client: str | None = None, finding: str | None = None) -> list[Row]:
     """Return what every service brings and costs as it stands at an instant: findings first, worst margin on top."""
     order = " order by finding = '', margin_amount nulls last, client_name, service_name"
@@ -140,6 +167,14 @@ def gaps(book: Book, *, at: datetime, client: str | None = None) -> list[Row]:
     """Return the machines that are missing from a tool they are expected in, or might be."""
     order = " order by client_name, gap, device_name, record_id"
     return _of_client(book, f"select * from ({_GAPS}) where true", [_naive(at)], client, order)
+
+
+def exclusions(book: Book, *, client: str | None = None, is_new: bool = False) -> list[Row]:
+    """Return the records that are excluded, what changed in this period first; `is_new` leaves out what did not."""
+    order = " order by is_expired desc, is_new desc, client_name, rule, record_name, record_key"
+    return _of_client(
+        book, "select * from marts.excluded_records where (not ? or is_new or is_expired)", [is_new], client, order
+    )
 
 
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:

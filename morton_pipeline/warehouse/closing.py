@@ -31,25 +31,16 @@ _ROWS = {
     ),
     "closed_evidence": "intermediate.int_evidence_unioned join kept using (discrepancy_id)",
     "closed_stretches": """(
-        select client_id, period_month, discrepancy_id, day_amount,
-            min(quantity_on) as first_on, max(quantity_on) as last_on
-        from (
-            select kept.client_id, kept.period_month, kept.discrepancy_id, days.quantity_on, days.day_amount,
-                days.quantity_on - cast(row_number() over (
-                    partition by kept.discrepancy_id, days.day_amount order by days.quantity_on
-                ) as integer) as stretch
-            from kept
-            join intermediate.int_daily_positions as ended
-                on ended.client_id = kept.client_id
-                and ended.service_id = kept.service_id
-                and ended.quantity_on = kept.measured_on
-            join intermediate.int_daily_positions as days
-                on days.client_id = ended.client_id
-                and days.service_id = ended.service_id
-                and days.run = ended.run
-                and days.quantity_on <= ended.quantity_on
-        )
-        group by client_id, period_month, discrepancy_id, day_amount, stretch
+        select kept.client_id, kept.period_month, kept.discrepancy_id, stretches.day_amount,
+            stretches.position_from as first_on,
+            least(stretches.position_to - 1, variances.summed_to) as last_on
+        from kept
+        join intermediate.int_usage_variances as variances using (client_id, service_id, period_month, kind)
+        join intermediate.int_positions as stretches
+            on stretches.client_id = kept.client_id
+            and stretches.service_id = kept.service_id
+            and stretches.run = variances.run
+            and stretches.position_from <= variances.summed_to
     )""",
     "closed_terms": "intermediate.int_period_terms join due using (client_id, period_month)",
 }
@@ -69,7 +60,7 @@ def close_months(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> in
         (as_of_at,) = con.execute("select as_of_at from raw.clock").fetchone() or (at,)
         con.execute(
             "create or replace temp table kept as "
-            "select client_id, service_id, period_month, discrepancy_id, measured_on "
+            "select client_id, service_id, period_month, kind, discrepancy_id "
             f"from {_ROWS['closed_findings']}"
         )
         written = {table.name: _written(con, book, table, at) for table in CLOSED}

@@ -38,18 +38,38 @@ with
             on closed.client_id = sources.client_id
             and closed.period_month = sources.period_month
         inner join
-            {{ ref("int_daily_positions") }} as ended
+            {{ ref("int_positions") }} as ended
             on ended.client_id = sources.client_id
             and ended.service_id = sources.service_id
             and ended.vendor = sources.vendor
-            and ended.quantity_on = sources.last_on
+            and {{ stands_on("ended", "sources.last_on") }}
         inner join
-            {{ ref("int_daily_positions") }} as measured
+            {{ ref("int_positions") }} as measured
             on measured.client_id = sources.client_id
             and measured.service_id = sources.service_id
             and measured.vendor = sources.vendor
-            and measured.quantity_on = sources.measured_on
+            and {{ stands_on("measured", "sources.measured_on") }}
         where sources.source_state = 'known'
+    ),
+
+    -- A month whose contract ended in it may have a part under contract and one without: they are one difference.
+    variances as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            vendor,
+            min(run) as run,
+            min(began_on) as began_on,
+            sum(variance_quantity) as variance_quantity,
+            case
+                when min(case when variance_amount is null then 0 else 1 end) = 1 then sum(variance_amount)
+            end as variance_amount,
+            max(price) as price,
+            max(currency) as currency,
+            max(case when contract_id is null then 1 else 0 end) = 1 as is_uncontracted
+        from {{ ref("int_usage_variances") }}
+        group by client_id, service_id, period_month, vendor
     ),
 
     -- What nothing has to count is checked by its contract alone.
@@ -126,7 +146,7 @@ with
             coalesce(checked.measured_on, {{ dbt.last_day("subjects.period_month", "month") }}) as measured_on,
             coalesce(checked.source_as_of_at, clock.as_of_at) as source_as_of_at,
             coalesce(checked.client_id, flat.client_id) is not null as is_checked,
-            coalesce(agreed.quantity, 0) as contracted_quantity,
+            coalesce(agreed.contracted_quantity, 0) as contracted_quantity,
             coalesce(agreed.contract_text, '') as contract_text,
             coalesce(agreed_then.contract_text, '') as contract_text_then,
             coalesce(agreed.tolerance_quantity, 0) as tolerance_quantity,
@@ -136,7 +156,7 @@ with
             coalesce(variances.variance_quantity, 0) + coalesce(shifted.quantity, 0) as quantity_now,
             coalesce(variances.variance_amount, 0) + coalesce(shifted.amount, 0) as amount_now,
             coalesce(variances.variance_quantity, 0) as usage_quantity_now,
-            coalesce(variances.price, at_closing.price, agreed.unit_price, checked.price) as price,
+            coalesce(variances.price, at_closing.price, agreed.price, checked.price) as price,
             coalesce(variances.currency, at_closing.currency, sent.currency, clients.currency) as currency,
             at_closing.client_id is not null as has_closed_rows,
             case
@@ -151,12 +171,12 @@ with
                 else {{ round_money("at_closing.quantity * variances.price", "variances.currency") }}
             end as amount_then,
             not coalesce(at_closing.is_approvable, false) and posted.client_id is not null as is_as_billed,
-            coalesce(at_closing.is_estimate, false) or coalesce(variances.contract_id is null, false) as is_estimate,
+            coalesce(at_closing.is_estimate, false) or coalesce(variances.is_uncontracted, false) as is_estimate,
             -- A list price has no date: that it is another one now says nothing of the month.
             coalesce(
                 at_closing.is_estimate
                 and not at_closing.is_unpriced
-                and variances.contract_id is null
+                and variances.is_uncontracted
                 and variances.variance_quantity = at_closing.quantity
                 and coalesce(shifted.quantity, 0) = 0,
                 false
@@ -185,7 +205,7 @@ with
             and flat.service_id = subjects.service_id
             and flat.period_month = subjects.period_month
         left join
-            {{ ref("int_usage_variances") }} as variances
+            variances
             on variances.client_id = checked.client_id
             and variances.service_id = checked.service_id
             and variances.period_month = checked.period_month

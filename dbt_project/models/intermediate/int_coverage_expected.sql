@@ -9,9 +9,23 @@ with
         where unit <> 'mailbox' and (category <> 'backup' or unit not in ('user', 'licence'))
     ),
 
+    -- A bundle promises what is in it.
+    promised as (
+        select client_id, service_id, effective_from, effective_to
+        from {{ ref("int_contract_versions") }}
+        union all
+        select
+            contracts.client_id,
+            bundles.component_service_id as service_id,
+            contracts.effective_from,
+            contracts.effective_to
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join {{ ref("int_bundles") }} as bundles on bundles.bundle_service_id = contracts.service_id
+    ),
+
     contracted as (
         select distinct contracts.client_id, services.category, services.service_name
-        from {{ ref("int_contract_versions") }} as contracts
+        from promised as contracts
         inner join
             {{ ref("int_clients") }} as clients
             on clients.client_id = contracts.client_id
@@ -25,12 +39,12 @@ with
 
     counted as (
         select distinct positions.client_id, services.category, services.service_name
-        from {{ ref("int_daily_positions") }} as positions
+        from {{ ref("int_positions") }} as positions
         inner join
             {{ ref("int_clients") }} as clients
             on clients.client_id = positions.client_id
             and clients.status = 'active'
-            and clients.today_on = positions.quantity_on
+            and {{ stands_on("positions", "clients.today_on") }}
         inner join services on services.service_id = positions.service_id
         left join contracted on contracted.client_id = positions.client_id and contracted.category = services.category
         where services.category = 'security' and positions.observed_quantity > 0 and contracted.client_id is null

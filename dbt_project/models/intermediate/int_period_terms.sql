@@ -11,36 +11,18 @@ with
             and closed.period_month = periods.period_month
     ),
 
-    agreed as (
-        select
-            ends.client_id,
-            ends.period_month,
-            contracts.service_id,
-            contracts.contract_text,
-            contracts.billing_model,
-            contracts.quantity,
-            contracts.unit_price,
-            contracts.tolerance_quantity
-        from ends
-        inner join
-            {{ ref("int_contract_versions") }} as contracts
-            on contracts.client_id = ends.client_id
-            and contracts.effective_from <= ends.last_on
-            and contracts.effective_to > ends.last_on
-    ),
-
     counted as (
         select ends.client_id, ends.period_month, positions.service_id, positions.observed_quantity
         from ends
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = ends.client_id
-            and positions.quantity_on = ends.last_on
+            and {{ stands_on("positions", "ends.last_on") }}
     ),
 
     subjects as (
         select client_id, period_month, service_id
-        from agreed
+        from {{ ref("int_contract_months") }}
         union
         select client_id, period_month, service_id
         from counted
@@ -52,16 +34,18 @@ select
     subjects.service_id,
     false as is_as_closed,
     ends.is_standing,
+    agreed.contract_id,
     agreed.contract_text,
     agreed.billing_model,
-    agreed.quantity,
-    agreed.unit_price,
+    agreed.contracted_quantity,
+    agreed.contracted_amount,
+    agreed.price,
     agreed.tolerance_quantity,
     counted.observed_quantity
 from subjects
 inner join ends on ends.client_id = subjects.client_id and ends.period_month = subjects.period_month
 left join
-    agreed
+    {{ ref("int_contract_months") }} as agreed
     on agreed.client_id = subjects.client_id
     and agreed.period_month = subjects.period_month
     and agreed.service_id = subjects.service_id
@@ -77,10 +61,12 @@ select
     service_id,
     true as is_as_closed,
     true as is_standing,
+    contract_id,
     contract_text,
     billing_model,
-    quantity,
-    unit_price,
+    contracted_quantity,
+    contracted_amount,
+    price,
     tolerance_quantity,
     observed_quantity
 from {{ ref("stg_morton__closed_terms") }}
