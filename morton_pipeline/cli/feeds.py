@@ -128,7 +128,7 @@ def what_if(
     changes = [*map(parse_set, sets), *map(parse_add, adds)]
     with tempfile.TemporaryDirectory() as folder:
         after = changed(book.seeds, Path(folder), changes, dict(map(parse_where, wheres)))
-        rows = difference(book, book.seeds, after, at=checked_now(book), period=period)
+        rows = difference(book, book.seeds, after, at=checked_now(book), period=period, reopens=True)
     _show_difference(rows, output, "Nothing would have been different.")
 
 
