@@ -25,6 +25,21 @@ PROOF_COLUMNS = (
 _PERIOD = click.option("--period", metavar="YYYY-MM", help="Only this month.")
 
 
+def _comes_by_itself(book: "Book") -> bool:
+    from morton_pipeline.vendors import vendor_of
+
+    return book.accounting is not None and vendor_of(book.accounting).is_caller
+
+
+def _say_when(book: "Book") -> None:
+    """Say when what was asked is done, where that is not now."""
+    if _comes_by_itself(book):
+        say(
+            "Noted: it will be done at the Web Connector's next visit, while `morton connector` is running. "
+            "`morton invoices status` then says what came of it."
+        )
+
+
 @cli.group()
 def invoices() -> None:
     """Turn approved rows into invoices, exactly once."""
@@ -81,6 +96,7 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
         for decision, why in planned.held:
             say(f"Held: {decision['discrepancy_id']}: {why}")
         rows = posting.post(book, ledger, current, at=at, period=month, release=release, actor=actor)
+    _say_when(book)
     show(rows, output, COLUMNS, "Nothing was approved and waiting to be sent.")
     if rows:
         show_in_mart(book, lambda: refresh_decisions(book, at))
@@ -112,6 +128,7 @@ def link(book: "Book", output: str, reference: str, accounting_id: str, actor: s
     at = checked_now(book)
     with open_ledger(book) as ledger:
         row = posting.link(book, ledger, reference, accounting_id, at=at, actor=actor)
+    _say_when(book)
     show([row], output, COLUMNS, "")
     show_in_mart(book, lambda: refresh_decisions(book, at))
 
@@ -144,11 +161,20 @@ def proof(book: "Book", output: str, name: str) -> None:
 
 
 @command(invoices, "verify", connects=True)
-def verify(book: "Book", output: str) -> None:
+@click.option("--as", "actor", default="morton", show_default=True, metavar="NAME", help="Who wants to know.")
+def verify(book: "Book", output: str, actor: str) -> None:
     """Read every posted invoice back and name those that are no longer what was approved."""
     from morton_pipeline.accounting import posting
     from morton_pipeline.ledger.store import open_ledger
 
+    if _comes_by_itself(book):
+        at = checked_now(book)
+        with open_ledger(book) as ledger:
+            rows = posting.ask_to_verify(book, ledger, at=at, actor=actor)
+        if rows:
+            _say_when(book)
+        show(rows, output, COLUMNS, "No invoice was posted yet: there is nothing to read back.")
+        return
     with open_ledger(book) as ledger:
         rows = posting.verify(book, ledger)
     show(rows, output, COLUMNS, "Every posted invoice is as it was approved.")

@@ -53,7 +53,7 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
-    "discrepancies": {"invoiced_as", "billed_to"},
+    "discrepancies": {"invoiced_as", "billed_to", "corrects_month", "closed_at", "lost_unit_days"},
     "discrepancy_evidence": {"record_key", "quantity"},
     "coverage_gaps": {"record_key"},
     "margins": {
