@@ -158,6 +158,8 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
                 f"{said['lost_unit_days']} unit-days since {said['began_on']}, worth {said['accumulated_amount']} "
                 f"{said['currency']}; {said['recoverable_amount']} of it can still be billed."
             )
+        if row["status"] == "void":
+            _say_what_was_approved(book, row)
     columns = (
         "change",
         "bucket",
@@ -170,6 +172,19 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
     )
     rows = mart.evidence_of(book, [discrepancy_id])[discrepancy_id]
     show(rows, output, columns, "No records stand behind this row.")
+
+
+def _say_what_was_approved(book: "Book", row: dict[str, Any]) -> None:
+    from morton_pipeline.reports import approvals
+
+    approval = approvals.approved(book, row["discrepancy_id"])
+    if approval is None:
+        return
+    at = f"{approval['decided_at']:%Y-%m-%d %H:%M}Z"
+    click.echo(
+        f"{approval['decided_by']} approved it at {at} ({approval['reason']}); what has changed since voids that:"
+    )
+    show(approvals.changes(approval, row), "table", ("what", "before", "after"), "")
 
 
 @command(cli, "margins", ("table", "json", "csv"))
