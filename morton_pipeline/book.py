@@ -98,7 +98,7 @@ class Limits:
 
 _NUMBERS = ("requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds")
 _COMMON_KEYS = ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", *_NUMBERS)
-_TOP_KEYS = ("connections", "accounting", "limits", "alerts")
+_TOP_KEYS = ("name", "connections", "accounting", "limits", "alerts")
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,11 @@ class Book:
         """The connection that receives invoices, if one is named."""
         name = self._config.get("accounting")
         return self.connection(str(name)) if name else None
+
+    @cached_property
+    def name(self) -> str:
+        """What clients call the MSP, if connections.yaml says so: it heads what they are sent."""
+        return str(self._config.get("name") or "")
 
     @cached_property
     def limits(self) -> Limits:

@@ -91,6 +91,8 @@ class Endpoint:
     """How often it is read, where that differs from the vendor's cadence."""
     counts: Literal["", "deployed", "assigned", "purchased"] = ""
     """What its records are a number of: things in use, licences people hold, or what was bought; empty: not counted."""
+    names_people: bool = False
+    """Whether its records are people: what a client is shown hides their names unless its contract says otherwise."""
     is_primary: bool = True
     """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
     states: Mapping[str, Sequence[str]] = field(default_factory=dict)

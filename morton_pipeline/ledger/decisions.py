@@ -31,7 +31,8 @@ _NEEDS_UNTIL = {
     "exclude": "after that day the records count again",
     "snooze": "on that day the row comes back",
 }
-_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage")
+APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage")
+"""The kinds of rows a client is billed, or given back, by."""
 _INSTEAD = {
     "unmapped_company": "map the company in company_mappings.csv (a client, or an internal one)",
     "unmapped_sku": "map the SKU in service_mappings.csv",
@@ -299,7 +300,7 @@ def _refuse_invoiced(con: sa.Connection, row: MartRow, standing: dict[str, Any] 
 
 def _refuse_unapprovable(row: MartRow, wish: _Wish) -> None:
     kind, amount, state = row["kind"], row.get("variance_amount"), row.get("source_state") or "unknown"
-    if kind not in _APPROVABLE:
+    if kind not in APPROVABLE:
         raise _Refused(f"{kind} cannot be approved: {_INSTEAD.get(kind, 'it is not something to bill')}.")
     if not row.get("client_id") or not row.get("service_id"):
         raise _Refused("it belongs to no client or no service yet: map it first.")

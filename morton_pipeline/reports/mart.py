@@ -183,23 +183,44 @@ def unknown(discrepancy_id: str, rows: Mapping[str, Row]) -> str:
     )
 
 
-def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
-    """Return the records behind several discrepancies."""
+def evidence_of(book: Book, ids: Sequence[str], source: Path | None = None) -> dict[str, list[Row]]:
+    """Return the records behind several discrepancies; `source` is another published file, such as a look back."""
     found: dict[str, list[Row]] = {i: [] for i in ids}
     sql = (
         "select * from marts.discrepancy_evidence where discrepancy_id in (select unnest(?)) "
         "order by case change when 'added' then 0 when 'removed' then 1 else 2 end, bucket, record_name, record_id"
     )
-    with connect_published(book) as con:
+    with connect_published(book, source) as con:
         for row in _rows(con, sql, [list(ids)]):
             found[row["discrepancy_id"]].append(row)
     return found
 
 
-def seals(book: Book, ids: Sequence[str]) -> dict[str, str]:
-    """Return the seals several discrepancies have now; one that is gone has none."""
-    sql = "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?))"
-    with connect_published(book) as con:
+_ORDER = {
+    "readings": "vendor, connection_id, endpoint, read_at, extraction_id",
+    "contracts": "effective_from nulls first, contract_id",
+    "mappings": "mapping, vendor, connection_id, endpoint, field, pattern",
+    "exclusions": "exclusion, reason, vendor",
+}
+
+
+def grounds(book: Book, discrepancy_id: str, what: str, source: Path | None = None) -> list[Row]:
+    """Return what a discrepancy stands on beside its records: its readings, contracts, mappings or exclusions."""
+    sql = f"select * from marts.discrepancy_{what} where discrepancy_id = ? order by {_ORDER[what]}"
+    with connect_published(book, source) as con:
+        return _rows(con, sql, [discrepancy_id])
+
+
+def seals(book: Book, ids: Sequence[str], source: Path | None = None) -> dict[str, str]:
+    """Return the seals several discrepancies have in the mart, or in `source`.
+
+    One that is gone has none, also where what was invoiced of it keeps its row.
+    """
+    sql = (
+        "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?)) "
+        "and coalesce(observed_quantity, contracted_quantity) is not null"
+    )
+    with connect_published(book, source) as con:
         return {row["discrepancy_id"]: row["seal"] for row in _rows(con, sql, [list(ids)])}
 
 

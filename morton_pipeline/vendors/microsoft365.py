@@ -250,6 +250,7 @@ VENDOR = Vendor(
             needs=("subscribed_skus", "users", "mailboxes"),
             derive=assigned_licenses,
             counts="assigned",
+            names_people=True,
             rules=(
                 Rule("user_purpose", "shared", "shared_mailbox", "A shared mailbox is nobody's seat."),
                 Rule("user_purpose", "room", "room_mailbox", "A meeting room is nobody's seat."),

@@ -50,7 +50,7 @@ COLUMNS = {
 
 ADDED = {
     "discrepancies": {"invoiced_as", "billed_to"},
-    "discrepancy_evidence": {"record_key", "quantity"},
+    "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
     "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},
 }
@@ -173,8 +173,16 @@ def _variables() -> dict[str, Any]:
 
 
 def test_the_countable_endpoints_are_those_the_vendor_pages_declare() -> None:
-    declared = {(v.name, e.name): (e.counts, e.is_primary) for v in VENDORS.values() for e in v.endpoints if e.counts}
-    listed = {(e["vendor"], e["endpoint"]): (e["counts"], e["is_primary"]) for e in _variables()["countable"]}
+    declared = {
+        (v.name, e.name): (e.counts, e.is_primary, e.names_people)
+        for v in VENDORS.values()
+        for e in v.endpoints
+        if e.counts
+    }
+    listed = {
+        (e["vendor"], e["endpoint"]): (e["counts"], e["is_primary"], e.get("names_people", False))
+        for e in _variables()["countable"]
+    }
     assert listed == declared, "vars.countable in dbt_project.yml differs from the vendor pages"
     assert set(countable()) == set(declared)
 

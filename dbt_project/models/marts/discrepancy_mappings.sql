@@ -1,0 +1,78 @@
+with
+
+    companies as (
+        select distinct
+            versions.discrepancy_id,
+            versions.vendor,
+            mappings.connection_id,
+            mappings.company_id,
+            mappings.company_name,
+            mappings.client_id,
+            mappings.effective_from,
+            mappings.effective_to
+        from {{ ref("int_evidence_versions") }} as versions
+        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = versions.discrepancy_id
+        inner join
+            {{ ref("company_mappings") }} as mappings
+            on mappings.connection_id = versions.connection_id
+            and lower(mappings.company_id) = versions.company_id
+            and mappings.client_id = findings.client_id
+            and {{ is_in_force("findings.measured_on", "mappings.effective_from", "mappings.effective_to") }}
+        where versions.bucket <> 'coverage_only'
+    ),
+
+    services as (
+        select distinct
+            evidence.discrepancy_id,
+            patterns.vendor,
+            patterns.endpoint,
+            patterns.field,
+            patterns.pattern,
+            patterns.names as service_id,
+            patterns.effective_from,
+            patterns.effective_to
+        from {{ ref("int_evidence_unioned") }} as evidence
+        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
+        inner join
+            {{ ref("int_patterns") }} as patterns
+            on patterns.pattern_key = evidence.service_pattern_key
+            and patterns.purpose = 'service'
+            and {{ is_in_force("findings.measured_on", "patterns.effective_from", "patterns.effective_to") }}
+        where evidence.bucket <> 'coverage_only'
+    ),
+
+    unioned as (
+        select
+            discrepancy_id,
+            'company' as mapping,
+            vendor,
+            connection_id,
+            cast(null as {{ dbt.type_string() }}) as endpoint,
+            'company_id' as field,
+            company_id as pattern,
+            company_name,
+            client_id as maps_to,
+            effective_from,
+            effective_to
+        from companies
+        union all
+        select
+            discrepancy_id,
+            'service' as mapping,
+            vendor,
+            cast(null as {{ dbt.type_string() }}) as connection_id,
+            endpoint,
+            field,
+            pattern,
+            cast(null as {{ dbt.type_string() }}) as company_name,
+            service_id as maps_to,
+            effective_from,
+            effective_to
+        from services
+    )
+
+select unioned.*, {{ vendor_title("unioned.vendor") }} as vendor_title
+from unioned
+inner join
+    (select discrepancy_id from {{ ref("discrepancies") }}) as rows_decided
+    on rows_decided.discrepancy_id = unioned.discrepancy_id
