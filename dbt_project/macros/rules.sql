@@ -16,30 +16,45 @@
     )
 {%- endmacro %}
 
-{# What the contract makes of an observed quantity. A model that is not listed here never gets this far: the seeds are checked. #}
-{% macro billable_quantity(observed, contract) -%}
-    case
-        {{ contract }}.billing_model
-        when 'per_unit'
-        then {{ observed }}
-        when 'minimum'
-        then
-            case
-                when {{ observed }} > coalesce({{ contract }}.minimum_quantity, 0)
-                then {{ observed }}
-                else coalesce({{ contract }}.minimum_quantity, 0)
-            end
-        when 'included'
-        then
-            case
-                when {{ observed }} > coalesce({{ contract }}.included_quantity, 0)
-                then {{ observed }} - coalesce({{ contract }}.included_quantity, 0)
-                else 0
-            end
-        when 'flat'
-        then {{ contract }}.quantity
-        else {{ observed }}
-    end
+{# What the contract makes of what is chargeable of an observed quantity. A model that is not listed here never gets this
+   far: the seeds are checked. `committed` is what is committed to on the day, or nothing. #}
+{% macro billable_quantity(chargeable, contract, committed) -%}
+    {%- set by_model -%}
+        case
+            {{ contract }}.billing_model
+            when 'minimum'
+            then
+                case
+                    when {{ chargeable }} > coalesce({{ contract }}.minimum_quantity, 0)
+                    then {{ chargeable }}
+                    else coalesce({{ contract }}.minimum_quantity, 0)
+                end
+            when 'included'
+            then
+                case
+                    when {{ chargeable }} > coalesce({{ contract }}.included_quantity, 0)
+                    then {{ chargeable }} - coalesce({{ contract }}.included_quantity, 0)
+                    else 0
+                end
+            when 'flat'
+            then {{ contract }}.quantity
+            -- A block of hours is paid whole, used or not; only what goes beyond it is more.
+            when 'block_hours'
+            then case when {{ chargeable }} > {{ contract }}.quantity then {{ chargeable }} else {{ contract }}.quantity end
+            else {{ chargeable }}
+        end
+    {%- endset -%}
+    cast(case when {{ committed }} > {{ by_model }} then {{ committed }} else {{ by_model }} end as decimal(18, 4))
+{%- endmacro %}
+
+{# Which step of a contract's prices a quantity is in; for a join. #}
+{% macro is_in_step(quantity, step) -%}
+    {{ quantity }} > {{ step }}.is_above and ({{ step }}.top is null or {{ quantity }} <= {{ step }}.top)
+{%- endmacro %}
+
+{# What a quantity costs, given the step it is in. #}
+{% macro amount_in_step(quantity, step) -%}
+    cast({{ step }}.amount_below + ({{ quantity }} - {{ step }}.priced_from) * {{ step }}.unit_price as decimal(28, 8))
 {%- endmacro %}
 
 {# Does a date fall into a half-open range whose empty ends are open? #}

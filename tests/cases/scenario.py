@@ -158,6 +158,20 @@ class Scenario:
                    unit_price=price, billing_model=model, **more)  # fmt: skip
         return contract_id
 
+    def tiers(self, contract_id: str, method: str, *steps: tuple[int, str]) -> None:
+        """Price a tiered contract: from which unit on, at which price."""
+        for start, price in steps:
+            self._seed(
+                "price_tiers", contract_id=contract_id, from_quantity=str(start), unit_price=price, method=method
+            )
+
+    def bundle(self, service_id: str, **components: str) -> None:
+        """Let a service consist of others, each so many times; the first counts it where no mapping does."""
+        for component, quantity in components.items():
+            self._seed(
+                "bundles", bundle_service_id=service_id, component_service_id=component, quantity_per_unit=quantity
+            )
+
     def mapping(self, client: str, connection: str, company: str, **more: str) -> None:
         self._seed(
             "company_mappings",

@@ -19,12 +19,19 @@ def given_every_model(msp: Scenario) -> None:
         "inside-included": (0, 5, "included", {"included_quantity": "5"}),
         "beyond-included": (0, 8, "included", {"included_quantity": "5"}),
         "flat": (10, 99, "flat", {}),
-        "tolerated": (10, 11, "per_unit", {"tolerance_quantity": "1"}),
     }
     for client, (quantity, count, model, more) in agreed.items():
         msp.client(client)
         msp.devices(client, min(count, 20))
         msp.contract(client, "workstation", quantity, "10.00", model, **more)
+
+
+def given_gaps_within_tolerance(msp: Scenario) -> None:
+    for client, since in (("tolerated", date(2026, 11, 5)), ("tolerated-too-long", date(2026, 10, 20))):
+        msp.client(client)
+        msp.devices(client, 10)
+        msp.devices(client, 1, since=since)
+        msp.contract(client, "workstation", 10, "10.00", tolerance_quantity="1")
 
 
 def given_usage_without_a_contract(msp: Scenario) -> None:
@@ -121,6 +128,11 @@ def test_case_48_tolerance_hides_a_row_from_lists_and_keeps_it(mart: Mart) -> No
     assert mart.row("tolerated")["is_within_tolerance"]
     assert not mart.row("short")["is_within_tolerance"]
     assert mart.ask("select * from marts.client_leakage where client_id = 'tolerated'") == []
+
+
+def test_case_48_a_small_gap_that_stays_is_listed_after_thirty_days_of_it(mart: Mart) -> None:
+    rows = {f"{r['period_month']:%Y-%m}": r["is_within_tolerance"] for r in mart.rows("tolerated-too-long", month=None)}
+    assert rows == {"2026-10": True, "2026-11": False}, "since 20 October it has been one seat for 32 days"
 
 
 def test_case_36_usage_without_a_contract_is_an_estimate_at_list_price(mart: Mart) -> None:

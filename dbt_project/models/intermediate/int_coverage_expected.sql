@@ -9,9 +9,23 @@ with
         where unit <> 'mailbox' and (category <> 'backup' or unit not in ('user', 'licence'))
     ),
 
+    -- A bundle promises what is in it.
+    promised as (
+        select client_id, service_id, effective_from, effective_to
+        from {{ ref("int_contract_versions") }}
+        union all
+        select
+            contracts.client_id,
+            bundles.component_service_id as service_id,
+            contracts.effective_from,
+            contracts.effective_to
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join {{ ref("int_bundles") }} as bundles on bundles.bundle_service_id = contracts.service_id
+    ),
+
     contracted as (
         select distinct contracts.client_id, services.category, services.service_name
-        from {{ ref("int_contract_versions") }} as contracts
+        from promised as contracts
         inner join
             {{ ref("int_clients") }} as clients
             on clients.client_id = contracts.client_id

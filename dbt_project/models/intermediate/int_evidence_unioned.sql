@@ -1,25 +1,65 @@
 -- The records behind every finding, and what changed since the last day on which count and contract agreed.
 with
 
-    usage as (
+    -- On average and day by day, whatever stood on any of the days is behind the number, with its share of them.
+    windows as (
         select
             findings.discrepancy_id,
+            findings.client_id,
             findings.vendor as count_vendor,
-            case when findings.billing_model = 'included' then findings.included_quantity end as included_quantity,
             findings.measured_on,
+            findings.began_on,
             findings.has_agreed_set,
-            spells.*,
-            spells.spell_from <= findings.measured_on and spells.spell_to > findings.measured_on as is_now,
-            spells.spell_from < findings.began_on and spells.spell_to >= findings.began_on as is_agreed
+            services.counted_as as counted_service_id,
+            variances.divisor,
+            coalesce(variances.counted_from, findings.measured_on) as counted_from,
+            case
+                when findings.billing_model = 'included' or variances.covered_quantity is not null
+                then
+                    coalesce(case when findings.billing_model = 'included' then findings.included_quantity end, 0)
+                    + coalesce(variances.covered_quantity, 0)
+            end as included_quantity
         from {{ ref("int_findings_unioned") }} as findings
+        inner join {{ ref("int_services") }} as services on services.service_id = findings.service_id
+        left join
+            {{ ref("int_usage_variances") }} as variances
+            on variances.client_id = findings.client_id
+            and variances.service_id = findings.service_id
+            and variances.period_month = findings.period_month
+            and variances.kind = findings.kind
+        where findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage', 'coverage_gap')
+    ),
+
+    usage as (
+        select
+            windows.discrepancy_id,
+            windows.count_vendor,
+            windows.included_quantity,
+            windows.measured_on,
+            windows.has_agreed_set,
+            windows.divisor,
+            spells.*,
+            spells.spell_from <= windows.measured_on and spells.spell_to > windows.counted_from as is_now,
+            spells.spell_from < windows.began_on and spells.spell_to >= windows.began_on as is_agreed,
+            {{
+                dbt.datediff(
+                    "case when spells.spell_from > windows.counted_from then spells.spell_from else windows.counted_from end",
+                    "case when spells.spell_to > windows.measured_on then "
+                    ~ plus_days(1, "windows.measured_on")
+                    ~ " else spells.spell_to end",
+                    "day",
+                )
+            }}
+            as day_count
+        from windows
         inner join
             {{ ref("int_spells") }} as spells
-            on spells.client_id = findings.client_id
-            and spells.service_id = findings.service_id
+            on spells.client_id = windows.client_id
+            and spells.service_id = windows.counted_service_id
         where
-            findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
-            and spells.spell_from <= findings.measured_on
-            and spells.spell_to >= findings.began_on
+            spells.spell_from <= windows.measured_on
+            and spells.spell_to
+            >= case when windows.began_on < windows.counted_from then windows.began_on else windows.counted_from end
             and spells.standing in ('counted', 'excluded', 'unknown_state')
     ),
 
@@ -35,10 +75,17 @@ with
             max(record_id) as record_id,
             max(record_name) as record_name,
             max(case when is_now then mark end) as mark,
-            max(case when is_now then standing end) as standing_now,
+            coalesce(
+                max(case when is_now and standing = 'counted' then standing end),
+                max(case when is_now then standing end)
+            ) as standing_now,
             max(case when is_agreed then standing end) as standing_agreed,
             max(case when is_now then standing_reason end) as standing_reason,
-            coalesce(max(case when is_now then unit_count end), max(unit_count)) as quantity,
+            coalesce(
+                sum(case when is_now and standing = 'counted' then unit_count * day_count end) / max(divisor),
+                max(case when is_now then unit_count end),
+                max(unit_count)
+            ) as quantity,
             max(case when is_now then service_pattern_key end) as service_pattern_key,
             min(stood_from) as first_seen_on,
             max(

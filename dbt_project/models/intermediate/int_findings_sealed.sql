@@ -56,9 +56,31 @@ with
             coalesce(clients.accounting_customer_id, '')
             || '>'
             || coalesce(services.accounting_item_id, '') as billed_to,
-            case when source_state = 'known' and observed_quantity = 0 then 'zero' else source_state end as state,
-            {{ vendor_title("vendor") }} as vendor_title
+            usage.count_basis,
+            usage.measured_on as peak_on,
+            usage.day_count,
+            usage.divisor as month_days,
+            usage.committed_quantity,
+            usage.committed_until,
+            usage.notice_days,
+            usage.charged_quantity,
+            usage.covered_quantity,
+            usage.billable_quantity,
+            usage.billable_amount,
+            usage.contracted_amount,
+            case
+                when findings.source_state = 'known' and findings.observed_quantity = 0
+                then 'zero'
+                else findings.source_state
+            end as state,
+            {{ vendor_title("findings.vendor") }} as vendor_title
         from {{ ref("int_findings_unioned") }} as findings
+        left join
+            {{ ref("int_usage_variances") }} as usage
+            on usage.client_id = findings.client_id
+            and usage.service_id = findings.service_id
+            and usage.period_month = findings.period_month
+            and usage.kind = findings.kind
         left join evidence on evidence.discrepancy_id = findings.discrepancy_id
         left join mappings on mappings.client_id = findings.client_id
         left join {{ ref("int_clients") }} as clients on clients.client_id = findings.client_id
@@ -93,6 +115,24 @@ select
             || client_name
             || case when vendor is null then '' else ' in ' || vendor_title end
             || '; it was not checked.'
+        when 'coverage_gap'
+        then
+            remark
+            || ' promises '
+            || client_name
+            || ' '
+            || {{ say_quantity("contracted_quantity") }}
+            || ' '
+            || service_name
+            || ', and '
+            || vendor_title
+            || ' lists '
+            || {{ say_quantity("observed_quantity") }}
+            || ': '
+            || {{ say_quantity("abs(variance_quantity)") }}
+            || ' not delivered, since '
+            || cast(began_on as {{ dbt.type_string() }})
+            || '.'
         when 'unmapped_company'
         then
             vendor_title
@@ -162,31 +202,93 @@ select
             || service_name
             || ' for '
             || client_name
+            || case
+                count_basis
+                when 'peak'
+                then ' at the peak of the month, on ' || cast(peak_on as {{ dbt.type_string() }})
+                when 'average'
+                then ' on average over ' || cast(day_count as {{ dbt.type_string() }}) || ' days'
+                when 'daily'
+                then
+                    ' by the day, over '
+                    || cast(day_count as {{ dbt.type_string() }})
+                    || ' of '
+                    || {{ say_quantity("month_days") }}
+                    || ' days'
+                else ''
+            end
             || ', '
+            || case
+                when covered_quantity is null
+                then ''
+                else {{ say_quantity("covered_quantity") }} || ' of them in a bundle, '
+            end
             || case
                 when kind = 'no_contract'
                 then 'and no contract covers it'
+                when contract_text = ''
+                then 'and no contract covers the rest'
                 else 'the contract says ' || {{ say_quantity("contracted_quantity") }}
             end
             || case
+                when committed_quantity = billable_quantity and committed_quantity > observed_quantity
+                then
+                    ' and the commitment of '
+                    || {{ say_quantity("committed_quantity") }}
+                    || case
+                        when committed_until = cast('9999-12-31' as date)
+                        then ''
+                        else ' until ' || cast(committed_until as {{ dbt.type_string() }})
+                    end
+                    || ' applies'
                 when billing_model = 'minimum' and observed_quantity < minimum_quantity
                 then ' and the minimum of ' || {{ say_quantity("minimum_quantity") }} || ' applies'
                 when billing_model = 'included'
                 then ' beyond ' || {{ say_quantity("included_quantity") }} || ' included'
+                when notice_days > 0 and charged_quantity > observed_quantity
+                then
+                    ' and '
+                    || {{ say_quantity("charged_quantity") }}
+                    || ' are charged for '
+                    || cast(notice_days as {{ dbt.type_string() }})
+                    || ' days of notice'
                 else ''
             end
             || ': '
             || {{ say_quantity("abs(variance_quantity)") }}
-            || case when variance_quantity > 0 then ' not billed' else ' billed too many' end
             || case
-                when price is null
+                when variance_quantity > 0 or (variance_quantity = 0 and variance_amount > 0)
+                then ' not billed'
+                else ' billed too many'
+            end
+            || case
+                when variance_amount is null
                 then ', for which there is no price'
-                else
+                when {{ round_money("variance_quantity * price", "currency") }} = variance_amount
+                then
                     ' at '
                     || {{ say_money("price", "currency") }}
                     || ' is '
                     || {{ say_money("abs(variance_amount)", "currency") }}
-                    || ' a month'
+                else
+                    ', priced by the contract: '
+                    || {{ say_quantity("billable_quantity") }}
+                    || ' for '
+                    || {{ say_money("billable_amount", "currency") }}
+                    || ' against '
+                    || {{ say_quantity("contracted_quantity") }}
+                    || ' for '
+                    || {{ say_money("contracted_amount", "currency") }}
+                    || ', which is '
+                    || {{ say_money("abs(variance_amount)", "currency") }}
+                    || case when variance_amount > 0 then ' too little' else ' too much' end
+            end
+            || case
+                when variance_amount is null
+                then ''
+                when count_basis in ('average', 'daily')
+                then ' in this month'
+                else ' a month'
             end
             || ', since '
             || cast(began_on as {{ dbt.type_string() }})

@@ -46,7 +46,9 @@ with
             minimum_quantity,
             included_quantity,
             unit,
-            abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
+            -- A gap that is small and stays adds up: thirty days of the whole tolerance are enough.
+            abs(variance_quantity) <= tolerance_quantity
+            and abs(lost_unit_days) < 30 * tolerance_quantity as is_within_tolerance,
             contract_id is null as is_estimate,
             run > 1 as has_agreed_set,
             measured_on,
@@ -198,9 +200,48 @@ with
         from {{ ref("int_below_cost_variances") }}
     ),
 
+    bundle_gaps as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            'coverage_gap' as kind,
+            vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            observed_quantity,
+            covered_quantity as contracted_quantity,
+            variance_quantity,
+            cast(null as decimal(18, 4)) as price,
+            currency,
+            cast(null as decimal(18, 4)) as variance_amount,
+            cast(null as decimal(18, 4)) as accumulated_amount,
+            cast(null as decimal(18, 4)) as unlapsed_amount,
+            began_on,
+            'known' as source_state,
+            source_as_of_at,
+            false as is_late_measured,
+            '' as contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            false as is_within_tolerance,
+            false as is_estimate,
+            has_agreed_set,
+            last_on as measured_on,
+            bundle_names as remark
+        from {{ ref("int_bundle_gaps") }}
+    ),
+
     unioned as (
         select *
         from usage
+        union all
+        select *
+        from bundle_gaps
         union all
         select *
         from mismatches

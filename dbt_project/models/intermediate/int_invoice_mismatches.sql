@@ -98,20 +98,12 @@ with
     ),
 
     agreed as (
-        select
-            periods.client_id,
-            periods.period_month,
-            contracts.service_id,
-            contracts.contract_text,
-            contracts.quantity,
-            contracts.unit_price,
-            contracts.tolerance_quantity
+        select months.*
         from periods
         inner join
-            {{ ref("int_contract_versions") }} as contracts
-            on contracts.client_id = periods.client_id
-            and contracts.effective_from <= periods.last_on
-            and contracts.effective_to > periods.last_on
+            {{ ref("int_contract_months") }} as months
+            on months.client_id = periods.client_id
+            and months.period_month = periods.period_month
     ),
 
     subjects as (
@@ -128,10 +120,12 @@ with
             services.service_id,
             services.service_name,
             coalesce(agreed.contract_text, '') as contract_text,
-            cast(coalesce(agreed.quantity, 0) as decimal(18, 4)) as contracted_quantity,
+            coalesce(agreed.contracted_quantity, 0) as contracted_quantity,
+            agreed.contracted_amount,
+            case when agreed.billing_model = 'tiered' then agreed.contract_id end as tiered_by,
             cast(
                 coalesce(
-                    agreed.unit_price, invoiced.others_price, services.list_price, invoiced.others_amount_only
+                    agreed.price, invoiced.others_price, services.list_price, invoiced.others_amount_only
                 ) as decimal(18, 4)
             ) as price,
             coalesce(agreed.tolerance_quantity, 0) as tolerance_quantity,
@@ -177,9 +171,21 @@ with
     )
 
 select
-    *,
+    compared.*,
     (select min(vendor) from {{ ref("stg_morton__scopes") }} where category = 'accounting') as accounting_vendor,
     cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
-    {{ round_money("(contracted_quantity - invoiced_quantity) * price", "currency") }} as variance_amount
+    {{
+        round_money(
+            "case when steps.contract_id is null then (contracted_quantity - invoiced_quantity) * price else contracted_amount - "
+            ~ amount_in_step("invoiced_quantity", "steps")
+            ~ " end",
+            "currency",
+        )
+    }}
+    as variance_amount
 from compared
+left join
+    {{ ref("int_price_tiers") }} as steps
+    on steps.contract_id = compared.tiered_by
+    and {{ is_in_step("compared.invoiced_quantity", "steps") }}
 where contracted_quantity <> invoiced_quantity

@@ -1,19 +1,62 @@
 -- Contracts in force that nothing could count: no connection, no
 -- mapped company, no mapping for the service, or nothing read yet.
+with
+
+    -- What a contract covers, and what is in a bundle it covers where no contract of its own does.
+    agreed as (
+        select
+            client_id,
+            service_id,
+            contract_text,
+            quantity,
+            unit_price,
+            billing_model,
+            count_vendor,
+            effective_from,
+            effective_to
+        from {{ ref("int_contract_versions") }}
+        union all
+        select
+            bundled.client_id,
+            bundles.component_service_id as service_id,
+            min(bundled.contract_text) as contract_text,
+            sum(bundled.quantity * bundles.quantity_per_unit) as quantity,
+            cast(null as decimal(18, 4)) as unit_price,
+            'per_unit' as billing_model,
+            services.count_vendor,
+            bundled.effective_from,
+            bundled.effective_to
+        from {{ ref("int_contract_versions") }} as bundled
+        inner join {{ ref("int_bundles") }} as bundles on bundles.bundle_service_id = bundled.service_id
+        inner join {{ ref("int_services") }} as services on services.service_id = bundles.component_service_id
+        left join
+            {{ ref("int_contract_versions") }} as own
+            on own.client_id = bundled.client_id
+            and own.service_id = bundles.component_service_id
+        -- Where the bundle is counted by a component, its own row says that nobody could.
+        where own.contract_id is null and not bundles.is_counter
+        group by
+            bundled.client_id,
+            bundles.component_service_id,
+            services.count_vendor,
+            bundled.effective_from,
+            bundled.effective_to
+    )
+
 select
     periods.period_month,
     periods.last_on,
     contracts.client_id,
     contracts.service_id,
     contracts.contract_text,
-    contracts.quantity as contracted_quantity,
+    cast(contracts.quantity as decimal(18, 4)) as contracted_quantity,
     contracts.unit_price as price,
     clients.client_name,
     clients.currency,
     services.service_name,
     contracts.count_vendor as vendor,
     contracts.effective_from
-from {{ ref("int_contract_versions") }} as contracts
+from agreed as contracts
 inner join
     {{ ref("int_clients") }} as clients on clients.client_id = contracts.client_id and clients.status <> 'internal'
 inner join {{ ref("int_services") }} as services on services.service_id = contracts.service_id

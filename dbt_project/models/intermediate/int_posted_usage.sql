@@ -2,6 +2,19 @@
 -- What we billed for usage, per client, service and month, whatever the kind of the rows was called at the time.
 with
 
+    -- A month whose contract ended in it may have a part under contract and one without.
+    variances as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            sum(case when variance_quantity > 0 then variance_quantity else 0 end) as under_billed_quantity,
+            max(currency) as currency,
+            max(price) as price
+        from {{ ref("int_usage_variances") }}
+        group by client_id, service_id, period_month
+    ),
+
     billed as (
         select
             lines.client_id,
@@ -16,13 +29,11 @@ with
                     else {{ round_money("lines.quantity * variances.price", "variances.currency") }}
                 end
             ) as posted_amount,
-            max(
-                case when variances.variance_quantity > 0 then variances.variance_quantity else 0 end
-            ) as under_billed_quantity,
+            max(coalesce(variances.under_billed_quantity, 0)) as under_billed_quantity,
             max(variances.currency) as currency
         from {{ ref("stg_ledger__invoice_lines") }} as lines
         left join
-            {{ ref("int_usage_variances") }} as variances
+            variances
             on variances.client_id = lines.client_id
             and variances.service_id = lines.service_id
             and variances.period_month = lines.period_month

@@ -1,15 +1,55 @@
 -- The observed quantity of a client's service at one vendor connection, from each day it changed.
 with
 
+    -- A bundle that no mapping names is counted, where somebody bought it, by the records of its first component.
+    bundles as (
+        select distinct contracts.client_id, contracts.service_id, services.counted_as
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join
+            {{ ref("int_services") }} as services
+            on services.service_id = contracts.service_id
+            and services.is_counted_by_component
+    ),
+
+    standing as (
+        select
+            client_id,
+            service_id,
+            service_id as counted_as,
+            vendor,
+            connection_id,
+            record_path,
+            person_key,
+            unit_count,
+            spell_from,
+            spell_to
+        from {{ ref("int_spells") }}
+        where standing = 'counted'
+        union all
+        select
+            spells.client_id,
+            bundles.service_id,
+            bundles.counted_as,
+            spells.vendor,
+            spells.connection_id,
+            spells.record_path,
+            spells.person_key,
+            spells.unit_count,
+            spells.spell_from,
+            spells.spell_to
+        from {{ ref("int_spells") }} as spells
+        inner join bundles on bundles.client_id = spells.client_id and bundles.counted_as = spells.service_id
+        where spells.standing = 'counted'
+    ),
+
     counted as (
         select
-            spells.*,
+            standing.*,
             -- Where a record says nothing of a person, it counts as many as it says: one, or those behind one account.
-            spells.person_key as holder_key,
-            services.unit = 'user' and spells.person_key is not null as is_by_person
-        from {{ ref("int_spells") }} as spells
-        inner join {{ ref("int_services") }} as services on services.service_id = spells.service_id
-        where spells.standing = 'counted'
+            standing.person_key as holder_key,
+            services.unit = 'user' and standing.person_key is not null as is_by_person
+        from standing
+        inner join {{ ref("int_services") }} as services on services.service_id = standing.counted_as
     ),
 
     -- A person holding two licences, or one that changed hands

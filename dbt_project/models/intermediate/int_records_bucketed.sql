@@ -3,12 +3,7 @@ with
 
     terms as (
         select
-            contracts.client_id,
-            contracts.service_id,
-            contracts.billing_model,
-            contracts.included_quantity,
-            contracts.quantity as contracted_quantity,
-            contracts.count_vendor
+            contracts.client_id, contracts.service_id, contracts.quantity as contracted_quantity, contracts.count_vendor
         from {{ ref("int_contract_versions") }} as contracts
         inner join {{ ref("int_clients") }} as clients on clients.client_id = contracts.client_id
         where contracts.effective_from <= clients.today_on and contracts.effective_to > clients.today_on
@@ -24,11 +19,25 @@ with
             and decided.kind in ('under_billed', 'no_contract')
     ),
 
+    -- What comes without a price of its own: free under the contract, or inside a bundle.
+    included as (
+        select
+            positions.client_id,
+            positions.service_id,
+            coalesce(case when positions.billing_model = 'included' then positions.included_quantity end, 0)
+            + coalesce(positions.covered_quantity, 0) as included_quantity
+        from {{ ref("int_daily_positions") }} as positions
+        inner join
+            {{ ref("int_clients") }} as clients
+            on clients.client_id = positions.client_id
+            and clients.today_on = positions.quantity_on
+        where positions.billing_model = 'included' or positions.covered_quantity > 0
+    ),
+
     -- The place among a client's units says something only where some of them are included or written off.
     ordered as (
         select client_id, service_id
-        from terms
-        where billing_model = 'included'
+        from included
         union
         select client_id, service_id
         from written_off
@@ -51,8 +60,7 @@ with
     standing as (
         select
             spells.*,
-            terms.billing_model,
-            terms.included_quantity,
+            included.included_quantity,
             terms.contracted_quantity,
             coalesce(terms.count_vendor, services.count_vendor) as count_vendor,
             written_off.status,
@@ -60,6 +68,7 @@ with
         from {{ ref("int_spells") }} as spells
         left join {{ ref("int_services") }} as services on services.service_id = spells.service_id
         left join terms on terms.client_id = spells.client_id and terms.service_id = spells.service_id
+        left join included on included.client_id = spells.client_id and included.service_id = spells.service_id
         left join written_off on written_off.client_id = spells.client_id and written_off.service_id = spells.service_id
         left join placed on placed.vendor = spells.vendor and placed.record_path = spells.record_path
         where spells.is_current
@@ -88,7 +97,7 @@ select
         then standing
         when count_vendor <> vendor
         then 'coverage_only'
-        when billing_model = 'included' and place <= included_quantity
+        when place <= included_quantity
         then 'included'
         when status is not null and place > coalesce(contracted_quantity, 0)
         then 'written_off'

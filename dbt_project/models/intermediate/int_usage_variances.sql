@@ -1,99 +1,163 @@
--- One row per period, client and service whose billable quantity differs from the contracted one.
+-- One row per period, client, service and part of the period whose billable quantity differs from the contracted one.
 with
 
-    measured as (
+    -- A component is judged by what its bundles hold: it is known as far as they are.
+    bundle_states as (
         select
+            contracts.client_id,
+            bundles.component_service_id as service_id,
             sources.period_month,
-            sources.is_open,
-            sources.last_on,
-            sources.measured_on,
-            sources.is_late_measured,
-            sources.source_state,
-            sources.source_as_of_at,
-            sources.last_seen_on,
-            contract.client_id,
-            contract.service_id,
-            contract.vendor,
-            contract.contract_id,
-            contract.contract_text,
-            contract.billing_model,
-            contract.minimum_quantity,
-            contract.included_quantity,
-            contract.tolerance_quantity,
-            coalesce(contract.contracted_quantity, 0) as contracted_quantity,
-            contract.price,
-            contract.is_list_price,
-            position.observed_quantity,
-            position.began_on as run_began_on,
-            position.accumulated_amount,
-            position.run,
-            coalesce(contract.contracted_quantity, 0) as quantity,
-            cast({{ billable_quantity("position.observed_quantity", "terms") }} as decimal(18, 4)) as billable_quantity
+            max(case when sources.source_state = 'unknown' then 1 else 0 end) as is_unknown,
+            max(case when sources.source_state = 'partial' then 1 else 0 end) as is_partial,
+            max(case when sources.source_state = 'stale' then 1 else 0 end) as is_stale,
+            min(sources.source_as_of_at) as source_as_of_at,
+            min(sources.last_seen_on) as last_seen_on
         from {{ ref("int_period_sources") }} as sources
         inner join
-            {{ ref("int_daily_positions") }} as contract
-            on contract.client_id = sources.client_id
-            and contract.service_id = sources.service_id
-            and contract.vendor = sources.vendor
-            and contract.quantity_on = sources.last_on
+            {{ ref("int_contract_versions") }} as contracts
+            on contracts.client_id = sources.client_id
+            and contracts.service_id = sources.service_id
+            and contracts.count_vendor = sources.vendor
+            and contracts.effective_from <= sources.last_on
+            and contracts.effective_to > sources.last_on
+        inner join {{ ref("int_bundles") }} as bundles on bundles.bundle_service_id = contracts.service_id
+        group by contracts.client_id, bundles.component_service_id, sources.period_month
+    ),
+
+    sourced as (
+        select
+            periods.*,
+            sources.is_open,
+            case
+                when bundle_states.is_unknown = 1 or sources.source_state = 'unknown'
+                then 'unknown'
+                when bundle_states.is_partial = 1 or sources.source_state = 'partial'
+                then 'partial'
+                when bundle_states.is_stale = 1 or sources.source_state = 'stale'
+                then 'stale'
+                else sources.source_state
+            end as source_state,
+            case
+                when bundle_states.source_as_of_at < sources.source_as_of_at
+                then bundle_states.source_as_of_at
+                else sources.source_as_of_at
+            end as source_as_of_at,
+            case
+                when bundle_states.last_seen_on < sources.last_seen_on
+                then bundle_states.last_seen_on
+                else sources.last_seen_on
+            end as last_seen_on
+        from {{ ref("int_period_positions") }} as periods
         inner join
-            (select *, contracted_quantity as quantity from {{ ref("int_daily_positions") }}) as terms
-            on terms.client_id = contract.client_id
-            and terms.service_id = contract.service_id
-            and terms.quantity_on = contract.quantity_on
-        inner join
-            {{ ref("int_daily_positions") }} as position
-            on position.client_id = sources.client_id
-            and position.service_id = sources.service_id
-            and position.vendor = sources.vendor
-            and position.quantity_on = sources.measured_on
+            {{ ref("int_period_sources") }} as sources
+            on sources.client_id = periods.client_id
+            and sources.service_id = periods.service_id
+            and sources.vendor = periods.vendor
+            and sources.period_month = periods.period_month
+        left join
+            bundle_states
+            on bundle_states.client_id = periods.client_id
+            and bundle_states.service_id = periods.service_id
+            and bundle_states.period_month = periods.period_month
+    ),
+
+    valued as (
+        select
+            sourced.*,
+            clients.client_name,
+            clients.today_on,
+            case when sourced.is_list_price then money.main_currency else clients.currency end as currency,
+            services.service_name,
+            services.unit,
+            cast(sourced.billable_quantity - sourced.contracted_quantity as decimal(18, 4)) as variance_quantity,
+            sourced.billable_amount - sourced.contracted_amount as unrounded_amount,
+            {{ plus_days("-clients.back_bill_days", "clients.today_on") }} as recoverable_from
+        from sourced
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = sourced.client_id
+        inner join {{ ref("int_services") }} as services on services.service_id = sourced.service_id
+        cross join {{ ref("int_money") }} as money
     ),
 
     varied as (
+        select *, {{ round_money("unrounded_amount", "currency") }} as variance_amount
+        from valued
+        where
+            billable_quantity <> contracted_quantity
+            or coalesce({{ round_money("unrounded_amount", "currency") }}, 0) <> 0
+    ),
+
+    -- Over the days of a part the run a row belongs to is the last with its sign: it may have ended since.
+    run_days as (
         select
-            measured.*,
-            clients.client_name,
-            clients.today_on,
-            case when measured.is_list_price then money.main_currency else clients.currency end as currency,
-            services.service_name,
-            services.unit,
-            cast(measured.billable_quantity - measured.quantity as decimal(18, 4)) as variance_quantity,
-            case
-                when measured.run_began_on < measured.last_on then measured.run_began_on else measured.last_on
-            end as began_on,
-            {{ plus_days("-clients.back_bill_days", "clients.today_on") }} as recoverable_from
-        from measured
-        inner join {{ ref("int_clients") }} as clients on clients.client_id = measured.client_id
-        inner join {{ ref("int_services") }} as services on services.service_id = measured.service_id
-        cross join {{ ref("int_money") }} as money
-        where measured.billable_quantity <> measured.quantity
-    )
+            varied.client_id,
+            varied.service_id,
+            varied.period_month,
+            varied.part_from,
+            max(positions.quantity_on) as run_on
+        from varied
+        inner join
+            {{ ref("int_daily_positions") }} as positions
+            on positions.client_id = varied.client_id
+            and positions.service_id = varied.service_id
+            and positions.quantity_on >= varied.part_from
+            and positions.quantity_on <= varied.last_on
+            and (positions.contract_id is null) = (varied.contract_id is null)
+            and positions.variance_sign = sign(varied.variance_quantity)
+        where varied.count_basis in ('average', 'daily')
+        group by varied.client_id, varied.service_id, varied.period_month, varied.part_from
+    ),
+
+    dated as (
+        select
+            varied.*,
+            coalesce(varied.late_run, positions.run) as run,
+            coalesce(varied.late_began_on, positions.began_on) as run_began_on,
+            coalesce(varied.late_accumulated_amount, positions.accumulated_amount) as accumulated_amount,
+            coalesce(varied.late_lost_unit_days, positions.lost_unit_days) as lost_unit_days,
+            case when varied.is_late_measured then varied.measured_on else positions.quantity_on end as run_on
+        from varied
+        left join
+            run_days
+            on run_days.client_id = varied.client_id
+            and run_days.service_id = varied.service_id
+            and run_days.period_month = varied.period_month
+            and run_days.part_from = varied.part_from
+        inner join
+            {{ ref("int_daily_positions") }} as positions
+            on positions.client_id = varied.client_id
+            and positions.service_id = varied.service_id
+            and positions.quantity_on = case
+                when varied.is_late_measured then varied.last_on else coalesce(run_days.run_on, varied.measured_on)
+            end
+    ),
+
+    begun as (select *, case when run_began_on < last_on then run_began_on else last_on end as began_on from dated)
 
 select
-    varied.*,
+    begun.*,
     case
-        when varied.contract_id is null
+        when begun.contract_id is null and begun.covered_quantity is null
         then 'no_contract'
-        when varied.observed_quantity = 0
+        when begun.contract_id is not null and begun.observed_quantity = 0
         then 'no_usage'
-        when varied.variance_quantity > 0
+        -- Where a tier makes more units cost less, it is the money that says who owes whom.
+        when coalesce(nullif(begun.variance_amount, 0), begun.variance_quantity) > 0
         then 'under_billed'
         else 'over_billed'
     end as kind,
-    {{ round_money("varied.variance_quantity * varied.price", "varied.currency") }} as variance_amount,
     case
-        when varied.recoverable_from > varied.measured_on
+        when begun.recoverable_from > begun.run_on
         then 0
-        else varied.accumulated_amount - coalesce(lost.accumulated_amount, 0)
+        else begun.accumulated_amount - coalesce(lost.accumulated_amount, 0)
     end as unlapsed_amount
-from varied
+from begun
 left join
     {{ ref("int_daily_positions") }} as lost
-    on lost.client_id = varied.client_id
-    and lost.service_id = varied.service_id
-    and lost.run = varied.run
-    and lost.quantity_on = {{ plus_days(-1, "varied.recoverable_from") }}
-    and lost.quantity_on < varied.measured_on
+    on lost.client_id = begun.client_id
+    and lost.service_id = begun.service_id
+    and lost.run = begun.run
+    and lost.quantity_on = {{ plus_days(-1, "begun.recoverable_from") }}
+    and lost.quantity_on < begun.run_on
 where
     -- What began after the last good reading was not seen by anybody: it is not a finding yet.
-    varied.source_state = 'known' or varied.began_on <= varied.last_seen_on
+    begun.source_state = 'known' or begun.began_on <= begun.last_seen_on

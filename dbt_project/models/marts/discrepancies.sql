@@ -38,14 +38,26 @@ with
             invoiced.amount as sent_amount,
             coalesce(usage.usage_quantity, invoiced.quantity, 0) as posted_quantity,
             coalesce(usage.usage_amount, invoiced.amount, 0) as posted_amount
-        from {{ ref("int_findings_sealed") }} as findings
+        from
+            (
+                select
+                    *,
+                    -- A month in which a contract ended may have a row under it and one
+                    -- without: then each is netted with what was billed under its own name.
+                    kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+                    and sum(
+                        case when kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage') then 1 else 0 end
+                    ) over (partition by client_id, service_id, period_month)
+                    = 1 as is_only_usage
+                from {{ ref("int_findings_sealed") }}
+            ) as findings
         left join invoiced on invoiced.discrepancy_id = findings.discrepancy_id
         left join
             {{ ref("int_posted_usage") }} as usage
             on usage.client_id = findings.client_id
             and usage.service_id = findings.service_id
             and usage.period_month = findings.period_month
-            and findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+            and findings.is_only_usage
     ),
 
     judged as (

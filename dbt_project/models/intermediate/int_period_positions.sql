@@ -1,0 +1,254 @@
+-- What a period of a service comes to under the contract's own basis: its end, its peak, its average, or day by day. A
+-- period has a part under contract and, where its end is under none, a part without; each is priced by its own
+-- versions.
+-- Amounts are in money of the period, not rounded yet.
+with
+
+    days as (
+        select
+            sources.period_month,
+            sources.last_on,
+            sources.measured_on,
+            sources.is_late_measured,
+            positions.*,
+            positions.contract_id is not null as is_contracted
+        from {{ ref("int_period_sources") }} as sources
+        inner join
+            {{ ref("int_daily_positions") }} as positions
+            on positions.client_id = sources.client_id
+            and positions.service_id = sources.service_id
+            and positions.quantity_on >= sources.period_month
+            and positions.quantity_on <= sources.last_on
+        inner join
+            (select client_id, service_id, vendor, quantity_on from {{ ref("int_daily_positions") }}) as closing
+            on closing.client_id = sources.client_id
+            and closing.service_id = sources.service_id
+            and closing.vendor = sources.vendor
+            and closing.quantity_on = sources.last_on
+    ),
+
+    anchors as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            max(case when is_contracted then quantity_on end) as contracted_on,
+            max(case when not is_contracted and quantity_on = last_on then quantity_on end) as uncontracted_on
+        from days
+        group by client_id, service_id, period_month
+    ),
+
+    -- Each part and the day that decides it; a contract that ended inside the month decides how its end is counted too.
+    parts as (
+        select
+            anchors.client_id,
+            anchors.service_id,
+            anchors.period_month,
+            true as is_contracted,
+            anchors.contracted_on as decided_on,
+            anchors.period_month as part_from,
+            days.count_basis
+        from anchors
+        inner join
+            days
+            on days.client_id = anchors.client_id
+            and days.service_id = anchors.service_id
+            and days.period_month = anchors.period_month
+            and days.quantity_on = anchors.contracted_on
+        where days.count_basis <> 'period_end' or anchors.uncontracted_on is null
+        union all
+        select
+            anchors.client_id,
+            anchors.service_id,
+            anchors.period_month,
+            false as is_contracted,
+            anchors.uncontracted_on as decided_on,
+            case
+                when anchors.contracted_on is null
+                then anchors.period_month
+                else {{ plus_days(1, "anchors.contracted_on") }}
+            end as part_from,
+            coalesce(days.count_basis, 'period_end') as count_basis
+        from anchors
+        left join
+            days
+            on days.client_id = anchors.client_id
+            and days.service_id = anchors.service_id
+            and days.period_month = anchors.period_month
+            and days.quantity_on = anchors.contracted_on
+        where anchors.uncontracted_on is not null
+    ),
+
+    in_parts as (
+        select
+            parts.part_from,
+            parts.decided_on,
+            parts.count_basis as part_basis,
+            days.*,
+            row_number() over (
+                partition by parts.client_id, parts.service_id, parts.period_month, parts.is_contracted
+                order by
+                    case when parts.count_basis = 'peak' then days.billable_quantity end desc, days.quantity_on desc
+            ) as place
+        from parts
+        inner join
+            days
+            on days.client_id = parts.client_id
+            and days.service_id = parts.service_id
+            and days.period_month = parts.period_month
+            and days.is_contracted = parts.is_contracted
+            and days.quantity_on >= parts.part_from
+            and days.quantity_on <= parts.decided_on
+        where parts.count_basis <> 'period_end' or days.quantity_on = parts.decided_on
+    ),
+
+    -- Day by day, or on average: the versions of the days all have their part in it.
+    summed as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            is_contracted,
+            min(quantity_on) as counted_from,
+            count(*) as day_count,
+            cast(
+                case
+                    part_basis
+                    when 'daily'
+                    then extract(day from {{ dbt.last_day("period_month", "month") }})
+                    else count(*)
+                end as decimal(18, 4)
+            ) as divisor,
+            sum(observed_quantity) as observed_quantity,
+            sum(billable_quantity) as billable_quantity,
+            sum(coalesce(contracted_quantity, 0)) as contracted_quantity,
+            sum(billable_amount) as billable_amount,
+            sum(contracted_amount) as contracted_amount,
+            count(distinct coalesce(contract_text, '')) as version_count,
+            {{ dbt.listagg("distinct contract_text", "' then '", "order by contract_text") }} as contract_text
+        from in_parts
+        where part_basis in ('average', 'daily')
+        group by client_id, service_id, period_month, is_contracted, part_basis
+    ),
+
+    -- A month that was measured late has its count from a later day, under the terms of its own end.
+    late as (
+        select
+            decided.client_id,
+            decided.service_id,
+            decided.period_month,
+            decided.priced_by,
+            decided.price as list_price,
+            measured.observed_quantity,
+            measured.began_on,
+            measured.accumulated_amount,
+            measured.lost_unit_days,
+            measured.run,
+            case
+                when decided.covered_quantity is null
+                then measured.observed_quantity
+                when measured.observed_quantity > measured.covered_quantity
+                then measured.observed_quantity - measured.covered_quantity
+                else 0
+            end as charged_quantity,
+            decided.billing_model,
+            decided.minimum_quantity,
+            decided.included_quantity,
+            decided.committed_quantity,
+            decided.contracted_quantity as quantity
+        from in_parts as decided
+        inner join
+            {{ ref("int_daily_positions") }} as measured
+            on measured.client_id = decided.client_id
+            and measured.service_id = decided.service_id
+            and measured.vendor = decided.vendor
+            and measured.quantity_on = decided.measured_on
+        where decided.is_late_measured and decided.part_basis = 'period_end'
+    ),
+
+    late_billed as (
+        select late.*, {{ billable_quantity("charged_quantity", "late", "committed_quantity") }} as billable_quantity
+        from late
+    ),
+
+    late_priced as (
+        select
+            late_billed.*,
+            coalesce(steps.unit_price, late_billed.list_price) as price,
+            case
+                when late_billed.priced_by is null
+                then cast(late_billed.billable_quantity * late_billed.list_price as decimal(28, 8))
+                else {{ amount_in_step("late_billed.billable_quantity", "steps") }}
+            end as billable_amount
+        from late_billed
+        left join
+            {{ ref("int_price_tiers") }} as steps
+            on steps.contract_id = late_billed.priced_by
+            and {{ is_in_step("late_billed.billable_quantity", "steps") }}
+    )
+
+select
+    chosen.client_id,
+    chosen.service_id,
+    chosen.vendor,
+    chosen.period_month,
+    chosen.last_on,
+    chosen.part_basis as count_basis,
+    chosen.part_from,
+    chosen.contract_id,
+    coalesce(summed.contract_text, chosen.contract_text) as contract_text,
+    chosen.billing_model,
+    chosen.minimum_quantity,
+    chosen.included_quantity,
+    chosen.committed_quantity,
+    chosen.committed_until,
+    chosen.notice_days,
+    chosen.tolerance_quantity,
+    chosen.is_list_price,
+    chosen.covered_quantity,
+    chosen.charged_quantity,
+    coalesce(late_priced.price, chosen.price) as price,
+    late_priced.client_id is not null as is_late_measured,
+    case when late_priced.client_id is not null then chosen.measured_on else chosen.quantity_on end as measured_on,
+    summed.counted_from,
+    summed.day_count,
+    coalesce(summed.version_count, 1) as version_count,
+    summed.divisor,
+    cast(
+        coalesce(
+            summed.observed_quantity / summed.divisor, late_priced.observed_quantity, chosen.observed_quantity
+        ) as decimal(18, 4)
+    ) as observed_quantity,
+    cast(
+        coalesce(
+            summed.billable_quantity / summed.divisor, late_priced.billable_quantity, chosen.billable_quantity
+        ) as decimal(18, 4)
+    ) as billable_quantity,
+    cast(
+        coalesce(summed.contracted_quantity / summed.divisor, chosen.contracted_quantity, 0) as decimal(18, 4)
+    ) as contracted_quantity,
+    cast(
+        coalesce(
+            summed.billable_amount / summed.divisor, late_priced.billable_amount, chosen.billable_amount
+        ) as decimal(28, 8)
+    ) as billable_amount,
+    cast(
+        coalesce(summed.contracted_amount / summed.divisor, chosen.contracted_amount) as decimal(28, 8)
+    ) as contracted_amount,
+    late_priced.began_on as late_began_on,
+    late_priced.accumulated_amount as late_accumulated_amount,
+    late_priced.lost_unit_days as late_lost_unit_days,
+    late_priced.run as late_run
+from in_parts as chosen
+left join
+    summed
+    on summed.client_id = chosen.client_id
+    and summed.service_id = chosen.service_id
+    and summed.period_month = chosen.period_month
+    and summed.is_contracted = chosen.is_contracted
+left join
+    late_priced
+    on late_priced.client_id = chosen.client_id
+    and late_priced.service_id = chosen.service_id
+    and late_priced.period_month = chosen.period_month
+where chosen.place = 1
