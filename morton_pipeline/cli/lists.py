@@ -56,6 +56,18 @@ GAP_COLUMNS = (
     "source_state",
 )
 
+CHANGE_COLUMNS = (
+    "changed_on",
+    "client_name",
+    "service_name",
+    "change",
+    "record_name",
+    "record_id",
+    "vendor",
+    "quantity",
+    "explanation",
+)
+
 
 def show_open_month(book: "Book", output: str) -> None:
     """Print what the open month holds and the next step for its largest row that can be billed."""
@@ -172,6 +184,19 @@ def gaps(book: "Book", output: str, client: str | None) -> None:
     rows = mart.gaps(book, at=clock.now(), client=client)
     _show_beside(
         book, rows, output, GAP_COLUMNS, "No machine is missing where it is expected, as far as sources are fresh."
+    )
+
+
+@command(cli, "changes", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--period", metavar="YYYY-MM", help="This month alone; the open one and the one before otherwise.")
+def changes(book: "Book", output: str, client: str | None, period: str | None) -> None:
+    """List what happened to single records, also where no total moved."""
+    from morton_pipeline.reports import mart
+
+    rows = mart.changes(book, client=client, period=period)
+    _show_beside(
+        book, rows, output, CHANGE_COLUMNS, "No record changed in this selection, as far as sources are fresh."
     )
 
 

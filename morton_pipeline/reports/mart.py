@@ -140,6 +140,14 @@ def gaps(book: Book, *, at: datetime, client: str | None = None) -> list[Row]:
     return _of_client(book, f"select * from ({_GAPS}) where true", [_naive(at)], client, order)
 
 
+def changes(book: Book, *, client: str | None = None, period: str | None = None) -> list[Row]:
+    """Return what happened to single records in the open month and the one before, or in one of them, latest first."""
+    wanted = month(period) if period else None
+    listed = "select * from marts.record_changes where (?::date is null or period_month = ?::date)"
+    order = " order by changed_on desc, client_name, service_name, record_name, record_id, change"
+    return _of_client(book, listed, [wanted, wanted], client, order)
+
+
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
     with connect_published(book) as con:
         if not client:

@@ -273,8 +273,8 @@ def price_rule(contract: Mapping[str, Any]) -> str:
             listed = "; ".join(f"from {start} at {price_text(Decimal(p), currency)} {currency}" for start, p in tiers)
             return f"{_TIERS.get(contract['tier_method'], 'By tiers')}: {listed}."
         case "block_hours":
-            block = plain(contract["contracted_quantity"])
-            return f"A block of {block} hours is agreed; each hour beyond it is billed at {at}."
+            block, each = plain(contract["contracted_quantity"]), at.removesuffix(" a month")
+            return f"A block of {block} hours is paid whole; each hour beyond it is billed at {each}."
     return f"{contract['billing_model'].replace('_', ' ')}, at {at}."
 
 

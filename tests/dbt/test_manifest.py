@@ -42,6 +42,10 @@ COLUMNS = {
         "invoice_id reference client_id client_name period_month currency approved_amount found_amount connection_id "
         "accounting_id drift explanation read_back_at"
     ),
+    "record_changes": (
+        "period_month changed_on client_id client_name service_id service_name change from_service_id from_service_name vendor "
+        "connection_id record_id record_key record_name quantity explanation"
+    ),
     "source_health": (
         "connection_id vendor endpoint tenant_id state last_complete_at last_attempt_at last_error record_count allowed_age_minutes"
     ),

@@ -19,7 +19,7 @@ SAID = {
     "included": "The first 5 are included; each one beyond is billed at 12.50 EUR a month.",
     "tiered": "Each one has the price of its own tier: from 1 at 40.00 EUR; from 11 at 35.50 EUR.",
     "flat": "A fixed quantity of 40 is billed at 12.50 EUR a month, however many are counted.",
-    "block_hours": "A block of 40 hours is agreed; each hour beyond it is billed at 12.50 EUR a month.",
+    "block_hours": "A block of 40 hours is paid whole; each hour beyond it is billed at 12.50 EUR.",
 }
 
 

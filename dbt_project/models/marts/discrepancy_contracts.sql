@@ -12,6 +12,7 @@ with
             {{ ref("int_periods") }} as periods
             on periods.client_id = discrepancies.client_id
             and periods.period_month = discrepancies.period_month
+        where discrepancies.kind <> 'no_contract'
     ),
 
     tiers as (
