@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -80,6 +80,56 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
     rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
     columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
     show(summary(rows), output, columns, "Nothing differs from the contracts.")
+
+
+@command(cli, "diff")
+@click.option("--against", metavar="REF_OR_DIR", help="A revision in git or a folder of seeds; HEAD by default.")
+@click.option("--period", metavar="M", help="YYYY-MM, or all; the open month by default.")
+@click.option("--fail-above", metavar="AMOUNT", help="Exit with 1 when more money than this moves in a currency.")
+def diff(book: "Book", output: str, against: str | None, period: str | None, fail_above: str | None) -> None:
+    """Say what an edit of the seeds does to the money, on today's records; changes nothing."""
+    import tempfile
+
+    from morton_pipeline.what_if import difference, most_moved, number, seeds_at
+
+    limit = number(fail_above, "--fail-above") if fail_above else None
+    with tempfile.TemporaryDirectory() as folder:
+        before = seeds_at(book, against or "HEAD", Path(folder))
+        rows = difference(book, before, book.seeds, at=checked_now(book), period=period)
+    _show_difference(rows, output, f"The seeds in {book.seeds} say what {against or 'HEAD'} says: no money moves.")
+    if limit is not None and most_moved(rows) > limit:
+        say(f"More than {limit} moves: look at it once more, or name a higher --fail-above.")
+        raise SystemExit(1)
+
+
+@command(cli, "what-if")
+@click.option("--set", "sets", multiple=True, metavar="CHANGE", help="contracts.tolerance_quantity=2, or *1.05.")
+@click.option("--add", "adds", multiple=True, metavar="ROW", help="exclusions:client_id=acme,name_pattern=lab*,…")
+@click.option("--where", "wheres", multiple=True, metavar="COLUMN=VALUE", help="Which rows --set is about.")
+@click.option("--period", metavar="M", default="all", show_default=True, help="YYYY-MM, or all.")
+def what_if(
+    book: "Book", output: str, sets: tuple[str, ...], adds: tuple[str, ...], wheres: tuple[str, ...], period: str
+) -> None:
+    """Say what a changed rule would have done to the money of past months; changes nothing."""
+    import tempfile
+
+    from morton_pipeline.what_if import changed, difference, parse_add, parse_set, parse_where
+
+    if not sets and not adds:
+        raise click.UsageError("Name a change: --set FILE.COLUMN=VALUE, or --add FILE:COLUMN=VALUE,….")
+    changes = [*map(parse_set, sets), *map(parse_add, adds)]
+    with tempfile.TemporaryDirectory() as folder:
+        after = changed(book.seeds, Path(folder), changes, dict(map(parse_where, wheres)))
+        rows = difference(book, book.seeds, after, at=checked_now(book), period=period)
+    _show_difference(rows, output, "Nothing would have been different.")
+
+
+def _show_difference(rows: list[dict[str, Any]], output: str, nothing: str) -> None:
+    from morton_pipeline.what_if import COLUMNS, totals
+
+    show(rows, output, COLUMNS, nothing)
+    if rows and output == "table":
+        show(totals(rows), output, ("period_month", "client_name", "rows", "change_amount", "currency"), "")
 
 
 @cli.group()

@@ -18,6 +18,22 @@ KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited"
          "invoice_mismatch", "below_cost")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
+_FOUND = """
+    with open_periods as (
+        select client_id, date_trunc('month', max(quantity_on))::date as open_month
+        from marts.daily_quantities
+        group by client_id
+    )
+    select d.*
+    from marts.discrepancies as d
+    left join open_periods as o on o.client_id = d.client_id
+    where not d.is_within_tolerance
+        and case $1
+            when 'all' then true
+            else d.period_month = coalesce($2, o.open_month, (select max(period_month) from marts.discrepancies))
+        end
+"""
+
 _ROWS = """
     with open_periods as (
         select client_id, date_trunc('month', max(quantity_on))::date as open_month
@@ -125,6 +141,17 @@ def discrepancies(
         if period and period != "all":
             _refuse_unknown_period(con, month(period))
         return _rows(con, _ROWS + " where " + " and ".join(conditions) + order, [_naive(at), *values])
+
+
+def found(book: Book, source: Path, period: str | None) -> list[Row]:
+    """Return every discrepancy of a built mart that is not within its tolerance, whatever was decided about it.
+
+    `period` is YYYY-MM, `all`, or nothing for each client's open month.
+    """
+    with connect_published(book, source) as con:
+        if period and period != "all":
+            _refuse_unknown_period(con, month(period))
+        return _rows(con, _FOUND, [period, month(period) if period and period != "all" else None])
 
 
 def margins(book: Book, *, at: datetime, client: str | None = None, finding: str | None = None) -> list[Row]:

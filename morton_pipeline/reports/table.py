@@ -9,6 +9,7 @@ from typing import Any
 from morton_pipeline.reports.show import plain
 
 _HEADINGS = {
+    "change_amount": "change",
     "discrepancy_id": "id",
     "client_name": "client",
     "service_name": "service",
