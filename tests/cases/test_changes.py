@@ -62,6 +62,27 @@ def given_records_that_begin_and_cease_to_be_excluded(msp: Scenario) -> None:
     msp.contract("still-growing", "workstation", 3, "40", effective_from="2026-09-01")
 
 
+def given_contracts_that_follow_what_is_counted(msp: Scenario) -> None:
+    msp.client("signed-more")
+    msp.devices("signed-more", 5)
+    msp.devices("signed-more", 2, since=DAY)
+    msp.contract("signed-more", "workstation", 5, "40", effective_from="2026-09-01", effective_to="2026-11-10")
+    msp.contract("signed-more", "workstation", 6, "40", effective_from="2026-11-10")
+    msp.client("signed-less")
+    msp.devices("signed-less", 5)
+    msp.contract("signed-less", "workstation", 5, "40", effective_from="2026-09-01", effective_to="2026-11-10")
+    msp.contract("signed-less", "workstation", 4, "44", effective_from="2026-11-10")
+
+
+def given_subscriptions_that_grow(msp: Scenario) -> None:
+    msp.service("resold", "licence", "9")
+    msp.maps("resold", "pax8", "subscriptions", "product_name", "Resold Suite")
+    msp.client("topped-up")
+    subscription = msp.subscribed("topped-up", "Resold Suite", 10)
+    msp.change([subscription], DAY, quantity=12)
+    msp.contract("topped-up", "resold", 10, "9", effective_from="2026-09-01")
+
+
 def _told(mart: Mart, client: str) -> list[tuple[Any, ...]]:
     sql = "select change, service_id, from_service_id, changed_on, explanation from marts.record_changes where client_id = ? order by all"
     return [tuple(row.values()) for row in mart.ask(sql, client)]
@@ -128,3 +149,34 @@ def _changes(mart: Mart, words: Sequence[str]) -> list[str]:
 def test_every_word_for_a_change_is_one_that_happens(mart: Mart) -> None:
     words = ["added", "excluded", "moved", "no_longer_excluded", "quantity_changed", "removed", "state_changed"]
     assert _changes(mart, words) == words
+
+
+def test_a_contract_that_changed_since_both_agreed_is_part_of_the_explanation(mart: Mart) -> None:
+    more, less = mart.row("signed-more"), mart.row("signed-less")
+    assert "(2 added, 0 removed). Meanwhile the contract changed from 5 to 6 on 2026-11-10." in more["explanation"]
+    assert (more["variance_quantity"], more["unexplained_quantity"]) == (1, 0)
+    assert "Meanwhile the contract changed from 5 to 4 on 2026-11-10." in less["explanation"]
+    assert (less["variance_quantity"], less["unexplained_quantity"]) == (1, 0)
+
+
+def test_a_subscription_that_grew_is_told_by_its_two_quantities(mart: Mart) -> None:
+    row = mart.row("topped-up")
+    assert (row["variance_quantity"], row["unexplained_quantity"]) == (2, 0)
+    assert [(e["change"], e["bucket_reason"]) for e in mart.evidence(row)] == [("kept", "10 until 2026-11-05, 12 since")]
+    assert _told(mart, "topped-up")[0][:2] == ("quantity_changed", "resold")
+
+
+@pytest.mark.parametrize("when", ["mart", "after", "replayed"])
+def test_every_unit_of_a_change_is_a_record_with_its_dates(request: pytest.FixtureRequest, when: str) -> None:
+    found = request.getfixturevalue(when).ask(
+        "select client_id, service_id, kind, period_month, unexplained_quantity from marts.discrepancies where unexplained_quantity is not null"
+    )
+    assert len(found) > 40
+    assert [row for row in found if row["unexplained_quantity"] != 0] == []
+
+
+def test_where_nothing_was_agreed_on_before_nothing_is_said_to_be_explained(mart: Mart) -> None:
+    assert mart.row("undecided")["unexplained_quantity"] == 0
+    assert mart.row("sent-and-edited")["unexplained_quantity"] is None
+    kinds = mart.ask("select distinct kind from marts.discrepancies where unexplained_quantity is not null")
+    assert {row["kind"] for row in kinds} <= {"under_billed", "over_billed", "no_contract", "no_usage"}

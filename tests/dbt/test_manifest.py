@@ -53,7 +53,7 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
-    "discrepancies": {"invoiced_as", "billed_to"},
+    "discrepancies": {"invoiced_as", "billed_to", "unexplained_quantity"},
     "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
     "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},

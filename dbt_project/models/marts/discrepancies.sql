@@ -179,7 +179,8 @@ with
                 else 'open'
             end as status,
             latest.decided_by,
-            latest.decided_at
+            latest.decided_at,
+            netted.unexplained_quantity
         from netted
         cross join {{ ref("stg_morton__clock") }} as clock
         left join {{ ref("int_clients") }} as clients on clients.client_id = netted.client_id
@@ -215,7 +216,8 @@ with
             seal,
             'invoiced' as status,
             decided_by,
-            decided_at
+            decided_at,
+            cast(null as decimal(18, 4)) as unexplained_quantity
         from settled
     ),
 
@@ -253,7 +255,8 @@ with
             latest.seal,
             'excluded' as status,
             latest.decided_by,
-            latest.decided_at
+            latest.decided_at,
+            cast(null as decimal(18, 4)) as unexplained_quantity
         from latest
         cross join {{ ref("stg_morton__clock") }} as clock
         left join {{ ref("int_clients") }} as clients on clients.client_id = latest.client_id
@@ -306,5 +309,6 @@ select
     decided_by,
     decided_at,
     invoiced_as,
-    billed_to
+    billed_to,
+    cast(unexplained_quantity as decimal(18, 4)) as unexplained_quantity
 from unioned
