@@ -32,7 +32,7 @@ _UNMAPPED = {
             company_id, max(company_name) as company_name, count(*) as records, sum(list_amount) as list_amount,
             max(currency) as currency
         from marts.unmapped_records
-        where client_id is null
+        where client_id is null and reason not like 'unallocated%'
         group by connection_id, company_id
     """,
     "service": """

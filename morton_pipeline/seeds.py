@@ -7,20 +7,23 @@ contract means for a quantity (`dbt_project/`). A build never sees a seed that d
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
+from morton_pipeline.globs import meet, specificity
 
 Row = dict[str, str]
+_Span = tuple[date, date, int]
+"""The days a row holds for, half-open, and its line."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("client_id", required=True), _c("client_name", required=True),
         _c("status", "word", required=True, words=("active", "offboarded", "internal")),
         _c("currency", "currency", required=True), _c("time_zone", "zone"),
-        _c("back_bill_days", "whole"), _c("accounting_customer_id"),
+        _c("back_bill_days", "whole"), _c("accounting_customer_id"), _c("note", absent=True),
     ),
     "services": (
         _c("service_id", required=True), _c("service_name", required=True),
@@ -91,13 +94,15 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
     ),
     "company_mappings": (
         _c("connection_id", required=True), _c("company_id", required=True), _c("company_name"),
-        _c("client_id", required=True), *_DATES, _c("note"),
+        _c("client_id", required=True), *_DATES, _c("note"), _c("field", absent=True), _c("pattern", absent=True),
     ),
     "service_mappings": (
         _c("vendor", "vendor", required=True), _c("endpoint", required=True), _c("field", required=True),
         _c("pattern", required=True), _c("service_id", required=True), _c("priority", "whole"), *_DATES,
     ),
-    "sku_includes": (_c("vendor", required=True), _c("sku", required=True), _c("included_sku", required=True)),
+    "sku_includes": (
+        _c("vendor", "vendor", required=True), _c("sku", required=True), _c("included_sku", required=True),
+    ),
     "exclusions": (
         _c("exclusion_id", required=True), _c("client_id"), _c("service_id"), _c("vendor", "vendor"), _c("record_id"),
         _c("name_pattern"), _c("max_quantity", "number"), _c("reason", required=True), _c("owner"),
@@ -107,14 +112,58 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
 """The columns of each seed, in the order they are written."""
 
 _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
-_NOT_YET = {"sku_includes": "SKUs that include others"}
+MOST_SKUS_DEEP = 4
+"""How far a SKU may contain another through others: the build unrolls so many steps."""
+_WHEN_EMPTY = {"priority": "100"}
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
+
+
+MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
+"""How a note begins that says why a client's service, or a client, has no contract."""
+
+NOTHING_SENT = "nothing is sent until they are"
+"""What wrong seeds mean for invoices: the mart may stand on others, which were right when it was built."""
 
 
 def check(book: Book) -> list[Problem]:
     """Return everything wrong with the book's seeds; an empty list means a build may use them."""
     return _Check(book).problems
+
+
+def uncovered(book: Book) -> list[Problem]:
+    """Return the active clients nothing was agreed with, unless their note says so.
+
+    It makes no number wrong, as what they have comes up without a contract; so it stops neither a build nor an invoice.
+    """
+    checked = _Check(book)
+    covered = {row["client_id"] for _, row in checked.rows["contracts"]}
+    return [
+        Problem(
+            "clients.csv",
+            line,
+            "client_id",
+            f"{row['client_id']} is active and has no contract; write one in contracts.csv, or begin its note with "
+            f"{NO_CONTRACT!r} and say why",
+        )
+        for line, row in checked.rows["clients"]
+        if checked.is_read
+        and row["status"].lower() == "active"
+        and row["client_id"] not in covered
+        and not row["note"].lower().startswith(NO_CONTRACT)
+    ]
+
+
+def refuse_wrong(book: Book, consequence: str) -> None:
+    """Raise `BadInput` naming every problem of the seeds, and what follows from them; nothing when they are right."""
+    _refuse(book, check(book), consequence)
+
+
+def _refuse(book: Book, problems: Sequence[Problem], consequence: str) -> None:
+    if problems:
+        lines = "\n".join(f"  {problem}" for problem in problems[:20])
+        more = f"\n  … and {len(problems) - 20} more: `morton seeds check` lists all." if len(problems) > 20 else ""
+        raise BadInput(f"The contract seeds in {book.seeds} are not right yet; {consequence}.\n{lines}{more}")
 
 
 def write_checked(book: Book, target: Path) -> None:
@@ -123,14 +172,7 @@ def write_checked(book: Book, target: Path) -> None:
     Raises `BadInput` naming every problem; nothing is written then.
     """
     checked = _Check(book)
-    if checked.problems:
-        lines = "\n".join(f"  {problem}" for problem in checked.problems[:20])
-        more = (
-            f"\n  … and {len(checked.problems) - 20} more: `morton seeds check` lists all."
-            if len(checked.problems) > 20
-            else ""
-        )
-        raise BadInput(f"The contract seeds in {book.seeds} are not right yet; nothing was built.\n{lines}{more}")
+    _refuse(book, checked.problems, "nothing was built")
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
         text = io.StringIO()
@@ -160,7 +202,8 @@ class _Check:
         self.book = book
         self.problems: list[Problem] = []
         self.rows: dict[str, list[tuple[int, Row]]] = {name: self._read(name) for name in SEEDS}
-        if self.problems:
+        self.is_read = not self.problems
+        if not self.is_read:
             return
         for name, columns in SEEDS.items():
             self._cells(name, columns)
@@ -171,6 +214,7 @@ class _Check:
         self._bundles()
         self._mappings()
         self._counting()
+        self._includes()
         self._exclusions()
 
     def _add(self, file: str, row: int | None, column: str | None, message: str) -> None:
@@ -179,7 +223,6 @@ class _Check:
     def _read(self, name: str) -> list[tuple[int, Row]]:
         path = self.book.seeds / f"{name}.csv"
         expected = [c.name for c in SEEDS[name]]
-        absent = {c.name: "" for c in SEEDS[name] if c.may_be_absent}
         if not path.is_file():
             if name in _MUST_EXIST:
                 self._add(name, None, None, f"the file is missing; its header is {','.join(expected)}")
@@ -208,7 +251,7 @@ class _Check:
                     )
                     continue
                 row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
-                rows.append((reader.line_num, absent | row))
+                rows.append((reader.line_num, dict.fromkeys(expected, "") | row))
         except csv.Error as error:
             self._add(name, reader.line_num, None, f"is not valid CSV ({error})")
         return rows
@@ -229,9 +272,6 @@ class _Check:
         return len(self.problems) == before
 
     def _cells(self, name: str, columns: Iterable[_Column]) -> None:
-        if name in _NOT_YET and self.rows[name]:
-            self._add(name, self.rows[name][0][0], None, f"{_NOT_YET[name]} are not supported yet; remove the rows")
-            return
         for line, row in self.rows[name]:
             for column in columns:
                 value = row[column.name]
@@ -314,11 +354,20 @@ class _Check:
                 self._add(
                     "contracts", line, "committed_quantity", "is empty; say how many are committed until that day"
                 )
-        self._no_overlap(
+        spans = self._no_overlap(
             "contracts",
             ("client_id", "service_id"),
             "exactly one contract version may be in force per client, service and day",
         )
+        rows = dict(self.rows["contracts"])
+        for key, versions in spans.items():
+            for (_, end, earlier), (start, _, later) in pairwise(versions):
+                if start > end and not rows[later]["note"].lower().startswith(MEANT_GAP):
+                    message = (
+                        f"leaves {' and '.join(key)} without a contract from {end}, where row {earlier} ends, to "
+                        f"{start}; close the gap, or begin the note with {MEANT_GAP!r} and say why"
+                    )
+                    self._add("contracts", later, "effective_from", message)
 
     def _tiers(self) -> None:
         models = {row["contract_id"]: row["billing_model"].lower() for _, row in self.rows["contracts"]}
@@ -384,7 +433,15 @@ class _Check:
                 message = f"{named!r} is not in connections.yaml{guess(named, connections)}"
                 self._add("company_mappings", line, "connection_id", message)
         self._no_overlap(
-            "company_mappings", ("connection_id", "company_id"), "a company belongs to one client at a time"
+            "company_mappings",
+            ("connection_id", "company_id", "field", "pattern"),
+            "a company, or a part of it, belongs to one client at a time",
+        )
+        self._shared_companies()
+        self._no_overlap(
+            "service_mappings",
+            ("vendor", "endpoint", "field", "pattern", "priority"),
+            "a record is one service at a time: remove one of the two, or give it another priority",
         )
         for line, row in self.rows["service_mappings"]:
             tool = row["vendor"].lower()
@@ -407,6 +464,42 @@ class _Check:
                 place = f"{tool} {endpoint}{guess(field, fields)}"
                 message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
                 self._add("service_mappings", line, "field", message)
+
+    def _shared_companies(self) -> None:
+        """A company that several clients share is divided by a column of its records, and by nothing else."""
+        vendors = {c.id: c.vendor for c in self.book.connections}
+        companies: dict[tuple[str, str], list[tuple[int, Row]]] = defaultdict(list)
+        for line, row in self.rows["company_mappings"]:
+            companies[row["connection_id"], row["company_id"].lower()].append((line, row))
+            for given, lacking in (("field", "pattern"), ("pattern", "field")):
+                if row[given] and not row[lacking]:
+                    self._add("company_mappings", line, lacking, f"is empty, and {given} is not; a part needs both")
+            vendor = vendors.get(row["connection_id"])
+            fields = sorted({f for v, e in countable() if v == vendor for f in mappable_fields(v, e)})
+            if row["field"] and vendor and row["field"] not in fields:
+                place = f"what {row['connection_id']} counts{guess(row['field'], fields)}"
+                message = f"{row['field']!r} is not a column of {place}; it has {', '.join(fields)}"
+                self._add("company_mappings", line, "field", message)
+        for rows in companies.values():
+            for (first, a), (line, b) in combinations(rows, 2):
+                if not _meet(a, b):
+                    continue
+                if bool(a["pattern"]) != bool(b["pattern"]):
+                    message = (
+                        f"row {first} divides the same company at the same time, or gives it away whole; either every "
+                        "row of it has a field and a pattern, or there is one row without"
+                    )
+                    self._add("company_mappings", line, "pattern", message)
+                elif (
+                    a["client_id"] != b["client_id"]
+                    and a["field"] == b["field"]
+                    and _is_tie(a["pattern"], b["pattern"])
+                ):
+                    message = (
+                        f"{b['pattern']!r} and {a['pattern']!r} of row {first} may fit the same record, and neither "
+                        "says more than the other; write more of the text in the one that shall win"
+                    )
+                    self._add("company_mappings", line, "pattern", message)
 
     def _counting(self) -> None:
         """A sum across tools is never a count: where several could count a service, one must be named."""
@@ -435,40 +528,75 @@ class _Check:
                 message = f"is empty, and {all_of_them} could all count {service}; name the one that is billed"
                 self._add("services", line, "count_vendor", message)
 
+    def _includes(self) -> None:
+        """What a SKU contains must end somewhere, and not too deep."""
+        below: dict[str, list[str]] = defaultdict(list)
+        above: dict[str, list[str]] = defaultdict(list)
+        lines: dict[tuple[str, str], int] = {}
+        for line, row in self.rows["sku_includes"]:
+            vendor = row["vendor"].lower()
+            outer, inner = (f"{vendor}/{row[c].lower()}" for c in ("sku", "included_sku"))
+            chain = [*reversed(_longest(above, outer)), *_longest(below, inner)]
+            if (outer, inner) in lines:
+                message = f"row {lines[outer, inner]} says so already; remove one of the two"
+            elif circle := _path(below, inner, outer):
+                message = f"closes a circle: {_nested([outer, *circle])}; a SKU cannot contain itself"
+            elif len(chain) > MOST_SKUS_DEEP + 1:
+                message = (
+                    f"is too deep: {_nested(chain)}; a SKU may contain another through {MOST_SKUS_DEEP - 1} at most, "
+                    "so name what it contains in a row of its own"
+                )
+            else:
+                lines[outer, inner] = line
+                below[outer].append(inner)
+                above[inner].append(outer)
+                continue
+            self._add("sku_includes", line, "included_sku", message)
+
     def _exclusions(self) -> None:
         for line, row in self.rows["exclusions"]:
-            if row["max_quantity"]:
-                self._add(
-                    "exclusions",
-                    line,
-                    "max_quantity",
-                    "exclusions by number are not supported yet; name the records or a pattern",
-                )
-            elif not row["record_id"] and not row["name_pattern"]:
-                self._add(
-                    "exclusions", line, "record_id", "is empty, and so is name_pattern; name a record or a pattern"
-                )
+            names_records = row["record_id"] or row["name_pattern"]
+            if not names_records and not row["max_quantity"]:
+                message = "is empty, and so are name_pattern and max_quantity; name a record, a pattern or a number"
+                self._add("exclusions", line, "record_id", message)
+            elif not names_records:
+                for column in ("client_id", "service_id", "effective_from"):
+                    if not row[column]:
+                        message = (
+                            "is empty; an exclusion by number alone is about one service of a client from a day on"
+                        )
+                        self._add("exclusions", line, column, message)
+            if _is_zero(row["max_quantity"]):
+                message = f"{row['max_quantity']!r} would exclude nothing; name the most it may exclude"
+                self._add("exclusions", line, "max_quantity", message)
+            self._in_order("exclusions", line, row, "expires_on")
 
-    def _no_overlap(self, name: str, keys: tuple[str, str], rule: str) -> None:
-        groups: dict[tuple[str, ...], list[tuple[date, date, int]]] = defaultdict(list)
+    def _in_order(self, name: str, line: int, row: Row, last: str) -> tuple[date, date] | None:
+        """Return the days a row holds for, or say that it ends before it begins."""
+        start, end = _date(row["effective_from"], date.min), _date(row[last], date.max)
+        if start is None or end is None:
+            return None
+        if end <= start:
+            message = f"{end} is not after effective_from {start}; it is the first day that no longer counts"
+            self._add(name, line, last, message)
+            return None
+        return start, end
+
+    def _no_overlap(self, name: str, keys: tuple[str, ...], rule: str) -> dict[tuple[str, ...], list[_Span]]:
+        """Name rows of one key that hold on the same day, and return the days of every row, in order, by their key."""
+        groups: dict[tuple[str, ...], list[_Span]] = defaultdict(list)
         for line, row in self.rows[name]:
-            start, end = _date(row["effective_from"], date.min), _date(row["effective_to"], date.max)
-            if start is None or end is None:
+            days = self._in_order(name, line, row, "effective_to")
+            if days is None:
                 continue
-            if end <= start:
-                self._add(
-                    name,
-                    line,
-                    "effective_to",
-                    f"{end} is not after effective_from {start}; it is the first day that no longer counts",
-                )
-                continue
-            groups[tuple(row[k].lower() for k in keys)].append((start, end, line))
+            groups[tuple((row[k] or _WHEN_EMPTY.get(k, "")).lower() for k in keys)].append((*days, line))
         for key, spans in groups.items():
             spans.sort()
             for (_, end, earlier), (start, _, later) in pairwise(spans):
                 if start < end:
-                    self._add(name, later, "effective_from", f"overlaps row {earlier} for {' and '.join(key)}; {rule}")
+                    whose = " and ".join(filter(None, key))
+                    self._add(name, later, "effective_from", f"overlaps row {earlier} for {whose}; {rule}")
+        return groups
 
 
 BOUGHT = "subscribed_skus"
@@ -496,6 +624,42 @@ def _date(text: str, default: date) -> date | None:
         return date.fromisoformat(text) if text else default
     except ValueError:
         return None
+
+
+def _meet(a: Row, b: Row) -> bool:
+    """Whether there is a day on which two rows both hold."""
+    starts = [_date(row["effective_from"], date.min) for row in (a, b)]
+    ends = [_date(row["effective_to"], date.max) for row in (a, b)]
+    days = [day for day in (*starts, *ends) if day is not None]
+    return len(days) == 4 and max(days[:2]) < min(days[2:])
+
+
+def _is_tie(a: str, b: str) -> bool:
+    return a.lower() != b.lower() and specificity(a) == specificity(b) and meet(a, b)
+
+
+def _longest(graph: Mapping[str, Sequence[str]], start: str) -> list[str]:
+    """Return the longest way from a place through a graph without circles."""
+    return [start, *max((_longest(graph, place) for place in graph.get(start, ())), key=len, default=[])]
+
+
+def _path(graph: Mapping[str, Sequence[str]], start: str, goal: str) -> list[str]:
+    """Return a way from one place to another through a graph without circles; nothing where there is none."""
+    if start == goal:
+        return [start]
+    ways = (_path(graph, place, goal) for place in graph.get(start, ()))
+    return next(([start, *way] for way in ways if way), [])
+
+
+def _nested(path: Sequence[str]) -> str:
+    return " ⊃ ".join(place.partition("/")[2] for place in path)
+
+
+def _is_zero(text: str) -> bool:
+    try:
+        return Decimal(text) == 0
+    except InvalidOperation:
+        return False
 
 
 def _read_date(value: str, _: _Column) -> str:

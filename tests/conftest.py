@@ -1,5 +1,6 @@
 """What every test shares: a book's connection with throw-away secrets, and the list of edge cases nobody tests."""
 
+import csv
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from morton_pipeline.book import Connection, Tenant
+from morton_pipeline.seeds import SEEDS
 from morton_pipeline.simulator.google_workspace import demo_service_account
 from morton_pipeline.vendors import VENDORS
 
@@ -17,6 +19,16 @@ CASES = range(1, 88)
 """The numbered edge cases; a test that proves one is named `test_case_N_…`, a dbt test `case_N_…`."""
 
 Connect = Callable[..., Connection]
+
+
+def write_seeds(folder: Path, **rows: list[dict[str, str]]) -> None:
+    """Write every seed of a book: the rows given by its name, else the header alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, columns in SEEDS.items():
+        with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, [c.name for c in columns], restval="", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows.get(name, []))
 
 
 @pytest.fixture(autouse=True)

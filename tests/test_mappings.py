@@ -66,12 +66,13 @@ class Msp:
         self.seed("clients", rows)
 
     def company(
-        self, company_id: str, called: str, count: int = 1, amount: str | None = "10", connection: str = "rmm"
-    ) -> None:
+        self, company_id: str, called: str, count: int = 1, amount: str | None = "10", connection: str = "rmm",
+        reason: str = "company is mapped to no client",
+    ) -> None:  # fmt: skip
         """Devices of a company that is mapped to no client; what they are sold as is known."""
         for n in range(count):
             self._records.append(("ninjaone", connection, "devices", company_id, called, None, "WINDOWS_SERVER", "Server", True,
-                                  f"{company_id}-{n}", "", "", 1, "device", amount, "USD", None))  # fmt: skip
+                                  f"{company_id}-{n}", "", reason, 1, "device", amount, "USD", None))  # fmt: skip
 
     def sku(
         self, vendor: str, endpoint: str, sku: str, called: str, unit: str, count: int = 1, connection: str = "m365"
@@ -469,3 +470,13 @@ def test_a_mart_of_an_earlier_version_says_what_to_run(msp: Msp) -> None:
 
 def test_the_command_without_a_mart_says_what_to_run(msp: Msp) -> None:
     assert "morton reconcile" in str(morton(msp.book).exception)
+
+
+def test_case_16_what_is_left_of_a_shared_company_is_not_proposed_whole(msp: Msp) -> None:
+    """Its rows stand in the seed already; what they do not claim is for a person to divide."""
+    msp.clients(acme="Acme")
+    shared = {"connection_id": "rmm", "company_id": "9", "client_id": "acme", "field": "location_id", "pattern": "1"}
+    msp.seed("company_mappings", [shared])
+    msp.company("9", "Acme", reason="unallocated")
+    found = msp.found()
+    assert (found.rows, found.pending) == ([], [])

@@ -8,7 +8,8 @@ import pytest
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
-from morton_pipeline.seeds import SEEDS, check, read, write_checked
+from morton_pipeline.globs import meet
+from morton_pipeline.seeds import SEEDS, check, read, uncovered, write_checked
 
 CONNECTIONS = """
 connections:
@@ -96,8 +97,9 @@ CELLS = {
     "a_priority_that_is_no_number": ("service_mappings", "priority", "first", "'first' is not a whole number"),
     "a_mapping_to_an_unknown_service": ("service_mappings", "service_id", "edr", "'edr' is not in services.csv"),
     "an_exclusion_without_a_reason": ("exclusions", "reason", "", "is empty; it is required"),
-    "an_exclusion_by_number": ("exclusions", "max_quantity", "7", "exclusions by number are not supported yet; name the records or a pattern"),
-    "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so is name_pattern; name a record or a pattern"),
+    "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so are name_pattern and max_quantity; name a record, a pattern or a number"),
+    "an_exclusion_of_none_at_the_most": ("exclusions", "max_quantity", "0", "'0' would exclude nothing; name the most it may exclude"),
+    "an_exclusion_of_a_negative_number": ("exclusions", "max_quantity", "-1", "'-1' must be zero or more"),
     "an_exclusion_for_an_unknown_client": ("exclusions", "client_id", "acm", "'acm' is not in clients.csv (did you mean 'acme'?)"),
 }  # fmt: skip
 
@@ -170,22 +172,6 @@ def test_a_model_without_its_quantity_says_which_column_it_needs(book: Book, mod
     assert _problems(book) == [f"contracts.csv row 2, {column}: is empty; the model {model} needs it"]
 
 
-@pytest.mark.parametrize(
-    ("name", "row", "said"),
-    [
-        ("sku_includes", {"vendor": "microsoft365", "sku": "SPB", "included_sku": "MDB"}, "SKUs that include others are not supported yet"),
-    ],
-    ids=["sku_includes"],
-)  # fmt: skip
-def test_what_is_not_supported_yet_is_refused_and_not_ignored(
-    book: Book, name: str, row: dict[str, str], said: str
-) -> None:
-    _write(book, name, [])
-    assert _problems(book) == []
-    _write(book, name, [row])
-    assert _problems(book)[0].startswith(f"{name}.csv row 2: {said}")
-
-
 @pytest.mark.parametrize("name", ["clients", "services", "contracts", "exclusions"])
 def test_an_id_that_stands_there_twice_names_both_rows(book: Book, name: str) -> None:
     _write(
@@ -221,11 +207,92 @@ def test_a_version_may_begin_on_the_day_the_other_ends(book: Book, name: str) ->
     assert _problems(book) == []
 
 
+def _versions(**later: str) -> list[dict[str, str]]:
+    first = {**GOOD["contracts"][0], "effective_to": "2026-11-01"}
+    return [{**first, "contract_id": "c2", "effective_from": "2026-12-01", "effective_to": "", **later}, first]
+
+
+def test_case_42_a_gap_between_two_versions_names_both_rows(book: Book) -> None:
+    _write(book, "contracts", _versions())
+    assert _problems(book) == [
+        "contracts.csv row 2, effective_from: leaves acme and rmm without a contract from 2026-11-01, where row 3 ends, to "
+        "2026-12-01; close the gap, or begin the note with 'gap:' and say why"
+    ]
+
+
+@pytest.mark.parametrize(
+    "later", [{"note": "Gap: closed for the season"}, {"service_id": "mdm"}, {"client_id": "globex"}]
+)
+def test_case_42_a_gap_that_is_meant_or_none_is_right(book: Book, later: dict[str, str]) -> None:
+    _write(
+        book, "services", [*GOOD["services"], {**GOOD["services"][0], "service_id": "mdm", "count_vendor": "ninjaone"}]
+    )
+    _write(book, "contracts", _versions(**later))
+    assert _problems(book) == []
+
+
+def test_an_active_client_without_a_contract_is_named_and_stops_nothing(book: Book, tmp_path: Path) -> None:
+    assert [str(problem) for problem in uncovered(book)] == [
+        "clients.csv row 3, client_id: globex is active and has no contract; write one in contracts.csv, or begin its note "
+        "with 'no contract:' and say why"
+    ]
+    write_checked(book, tmp_path / "target")
+    assert (tmp_path / "target/clients.csv").is_file()
+
+
+@pytest.mark.parametrize(
+    "waiver", [{"note": "No contract: starts in May"}, {"status": "offboarded"}, {"status": "Internal"}]
+)
+def test_a_client_that_needs_no_contract_is_not_named(book: Book, waiver: dict[str, str]) -> None:
+    _write(book, "clients", [GOOD["clients"][0], {**GOOD["clients"][1], **waiver}])
+    assert uncovered(book) == []
+
+
+def test_seeds_that_cannot_be_read_leave_nobody_without_a_contract(book: Book) -> None:
+    (book.seeds / "contracts.csv").write_text("contract\n", "utf-8")
+    assert uncovered(book) == []
+
+
+@pytest.mark.parametrize("priority", ["10", ""])
+def test_a_mapping_that_stands_there_twice_names_both_rows(book: Book, priority: str) -> None:
+    first = {**GOOD["service_mappings"][0], "priority": priority}
+    other = {**GOOD["services"][0], "service_id": "mdm", "count_vendor": "ninjaone"}
+    _write(book, "services", [*GOOD["services"], other])
+    again = {**first, "pattern": "*workstation", "service_id": "mdm", "priority": priority or "100"}
+    _write(book, "service_mappings", [first, again])
+    (problem,) = _problems(book)
+    assert problem.startswith("service_mappings.csv row 3, effective_from: overlaps row 2 for ninjaone and devices and")
+    assert "a record is one service at a time" in problem
+    for further in ({"priority": "11"}, {"pattern": "*server"}, {"effective_from": "2030-01-01"}):
+        _write(book, "service_mappings", [{**first, "effective_to": "2030-01-01"}, {**again, **further}])
+        assert _problems(book) == [], further
+
+
 def test_case_55_a_version_that_ends_before_it_begins_is_refused(book: Book) -> None:
     _write(book, "contracts", [{**GOOD["contracts"][0], "effective_from": "2026-11-01", "effective_to": "2026-11-01"}])
     assert _problems(book) == [
         "contracts.csv row 2, effective_to: 2026-11-01 is not after effective_from 2026-11-01; it is the first day that no longer counts"
     ]
+
+
+def test_case_63_an_exclusion_that_expires_before_it_begins_is_refused(book: Book) -> None:
+    _write(book, "exclusions", [{**GOOD["exclusions"][0], "effective_from": "2026-11-01", "expires_on": "2026-11-01"}])
+    assert _problems(book) == [
+        "exclusions.csv row 2, expires_on: 2026-11-01 is not after effective_from 2026-11-01; it is the first day that no longer counts"
+    ]
+
+
+def test_case_63_an_exclusion_by_number_alone_says_whose_of_what_and_since_when(book: Book) -> None:
+    by_number = {"exclusion_id": "x1", "max_quantity": "7", "reason": "agreed"}
+    _write(book, "exclusions", [by_number])
+    said = "is empty; an exclusion by number alone is about one service of a client from a day on"
+    assert _problems(book) == [
+        f"exclusions.csv row 2, {c}: {said}" for c in ("client_id", "service_id", "effective_from")
+    ]
+    _write(
+        book, "exclusions", [{**by_number, "client_id": "acme", "service_id": "rmm", "effective_from": "2026-11-01"}]
+    )
+    assert _problems(book) == []
 
 
 def test_case_42_two_contracts_in_force_on_a_day_are_refused(book: Book) -> None:
@@ -260,6 +327,90 @@ def test_case_22_a_service_is_counted_from_bought_or_assigned_and_not_from_both(
     ]
 
 
+def _includes(*pairs: str) -> list[dict[str, str]]:
+    """Rows of sku_includes.csv, each from `A>B`."""
+    return [
+        {"vendor": "Microsoft365", "sku": outer, "included_sku": inner}
+        for outer, inner in (pair.split(">") for pair in pairs)
+    ]
+
+
+INCLUDES = {
+    "a_sku_in_itself": (("A>a",), "row 2, included_sku: closes a circle: a ⊃ a; a SKU cannot contain itself"),
+    "a_circle": (("A>B", "B>C", "B>D", "C>A"), "row 5, included_sku: closes a circle: c ⊃ a ⊃ b ⊃ c; a SKU cannot contain itself"),
+    "the_same_twice": (("A>B", "a>b"), "row 3, included_sku: row 2 says so already; remove one of the two"),
+    "five_deep": (("D>E", "E>F", "A>B", "B>C", "C>D"), "row 6, included_sku: is too deep: a ⊃ b ⊃ c ⊃ d ⊃ e ⊃ f; a SKU may contain another through 3 at most"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("pairs", "said"), INCLUDES.values(), ids=INCLUDES)
+def test_case_26_what_a_sku_contains_ends_somewhere(book: Book, pairs: tuple[str, ...], said: str) -> None:
+    _write(book, "sku_includes", _includes(*pairs))
+    (problem,) = _problems(book)
+    assert problem.startswith(f"sku_includes.csv {said}")
+
+
+def test_case_26_skus_may_contain_others_four_deep_and_by_several_ways(book: Book) -> None:
+    _write(book, "sku_includes", _includes("A>B", "B>C", "C>D", "D>E", "A>C", "A>E", "X>C"))
+    assert _problems(book) == []
+
+
+def test_case_26_skus_of_an_unknown_vendor_are_refused(book: Book) -> None:
+    _write(book, "sku_includes", [{"vendor": "microsft365", "sku": "A", "included_sku": "B"}])
+    assert _problems(book)[0].startswith("sku_includes.csv row 2, vendor: 'microsft365' is not a vendor (did you mean")
+
+
+PART = {**GOOD["company_mappings"][0], "field": "organization_id", "pattern": "7"}
+PARTS = {
+    "a_column_nothing_has": ([{**PART, "field": "department"}], "row 2, field: 'department' is not a column of what ninjaone counts"),
+    "a_column_without_a_pattern": ([{**PART, "pattern": ""}], "row 2, pattern: is empty, and field is not; a part needs both"),
+    "a_pattern_without_a_column": ([{**PART, "field": ""}], "row 2, field: is empty, and pattern is not; a part needs both"),
+    "a_part_beside_the_whole": ([PART, GOOD["company_mappings"][0]], "row 3, pattern: row 2 divides the same company at the same time"),
+    "the_whole_beside_a_part": ([GOOD["company_mappings"][0], PART], "row 3, pattern: row 2 divides the same company at the same time"),
+    "one_part_for_two_clients": ([PART, {**PART, "client_id": "globex"}], "row 3, effective_from: overlaps row 2 for ninjaone and 7 and organization_id and 7; a company, or a part of it, belongs to one client at a time"),
+    "two_parts_that_meet": ([{**PART, "pattern": "7*"}, {**PART, "pattern": "*9", "client_id": "globex"}], "row 3, pattern: '*9' and '7*' of row 2 may fit the same record, and neither says more than the other"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("rows", "said"), PARTS.values(), ids=PARTS)
+def test_case_16_a_company_is_divided_without_doubt(book: Book, rows: list[dict[str, str]], said: str) -> None:
+    _write(book, "company_mappings", rows)
+    assert [p for p in _problems(book) if p.startswith(f"company_mappings.csv {said}")], _problems(book)
+
+
+GOOD_PARTS = {
+    "they_never_meet": [PART, {**PART, "pattern": "8", "client_id": "globex"}],
+    "one_says_more": [{**PART, "pattern": "7*"}, {**PART, "pattern": "71*", "client_id": "globex"}],
+    "one_names_it_outright": [{**PART, "pattern": "7*1"}, {**PART, "pattern": "71", "client_id": "globex"}],
+    "they_are_of_one_client": [{**PART, "pattern": "7*"}, {**PART, "pattern": "*9"}],
+    "they_hold_one_after_the_other": [{**PART, "effective_to": "2026-11-01"}, {**GOOD["company_mappings"][0], "effective_from": "2026-11-01"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", GOOD_PARTS.values(), ids=GOOD_PARTS)
+def test_case_16_parts_that_leave_no_doubt_are_right(book: Book, rows: list[dict[str, str]]) -> None:
+    _write(book, "company_mappings", rows)
+    assert _problems(book) == []
+
+
+def test_a_file_written_before_a_column_came_is_right_without_it(book: Book, tmp_path: Path) -> None:
+    header = "connection_id,company_id,company_name,client_id,effective_from,effective_to,note"
+    (book.seeds / "company_mappings.csv").write_text(f"{header}\nninjaone,7,,acme,,,\n", "utf-8")
+    assert _problems(book) == []
+    write_checked(book, tmp_path / "target")
+    assert (tmp_path / "target/company_mappings.csv").read_text(
+        "utf-8"
+    ) == f"{header},field,pattern\nninjaone,7,,acme,,,,,\n"
+
+
+MEETING = [("a*", "*b", True), ("a*", "b*", False), ("*@a.x", "*@b.x", False), ("A?", "ab", True), ("a?", "a", False), ("**", "", True), ("a*c", "ab*", True), ("x", "X", True)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "other", "is_met"), MEETING)
+def test_two_patterns_meet_where_a_text_fits_both(one: str, other: str, is_met: bool) -> None:
+    assert meet(one, other) == meet(other, one) == is_met
+
+
 HEADERS = {
     "a_column_is_missing": ("client_id,client_name,status\n", "clients.csv row 1, currency: the column is missing from the header"),
     "a_column_is_misspelt": ("client_id,client_nam,status,currency\n", "clients.csv row 1, client_nam: is not a column of this file (did you mean 'client_name'?)"),
@@ -276,13 +427,13 @@ def test_a_wrong_header_is_named_by_its_column(book: Book, text: str, said: str)
 
 def test_a_cell_with_a_comma_must_be_quoted(book: Book) -> None:
     header = ",".join(c.name for c in SEEDS["clients"])
-    (book.seeds / "clients.csv").write_text(f"{header}\nacme,Acme, Inc.,active,USD,,,\n", "utf-8")
-    assert "clients.csv row 2: has 8 cells, the header has 7; quote cells that hold commas" in _problems(book)
+    (book.seeds / "clients.csv").write_text(f"{header}\nacme,Acme, Inc.,active,USD,,,,\n", "utf-8")
+    assert "clients.csv row 2: has 9 cells, the header has 8; quote cells that hold commas" in _problems(book)
 
 
 def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
     header = ",".join(c.name for c in SEEDS["clients"])
-    text = f'{header}\n\n"acme","Acme\nInc.",active,USD,,,\nglobex,Globex,gone,EUR,,,\n'
+    text = f'{header}\n\n"acme","Acme\nInc.",active,USD,,,,\nglobex,Globex,gone,EUR,,,,\n'
     (book.seeds / "clients.csv").write_text(text, "utf-8")
     (problem,) = _problems(book)
     assert problem.startswith("clients.csv row 5, status: 'gone' is not one of")
@@ -290,7 +441,7 @@ def test_rows_are_counted_as_an_editor_does(book: Book) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['acme,"Acme,active,USD,,,\n', 'acme,"Acme"Inc,active,USD,,,\n'],
+    ['acme,"Acme,active,USD,,,,\n', 'acme,"Acme"Inc,active,USD,,,,\n'],
     ids=["an_open_quote", "text_after_a_quote"],
 )
 def test_text_that_is_no_csv_is_named_by_its_row(book: Book, text: str) -> None:
@@ -317,8 +468,8 @@ def test_what_a_spreadsheet_writes_is_read(book: Book, tmp_path: Path) -> None:
     }  # fmt: skip
     write_checked(book, tmp_path / "target")
     assert (tmp_path / "target/clients.csv").read_text("utf-8") == (
-        "client_id,client_name,status,currency,time_zone,back_bill_days,accounting_customer_id\n"
-        'acme,"Acme, ""the"" Inc.",active,USD,,,\nglobex,Globex,internal,EUR,,,\n'
+        "client_id,client_name,status,currency,time_zone,back_bill_days,accounting_customer_id,note\n"
+        'acme,"Acme, ""the"" Inc.",active,USD,,,,\nglobex,Globex,internal,EUR,,,,\n'
     )
 
 

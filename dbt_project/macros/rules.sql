@@ -47,6 +47,25 @@
     cast(case when {{ committed }} > {{ by_model }} then {{ committed }} else {{ by_model }} end as decimal(18, 4))
 {%- endmacro %}
 
+{# Does a day fall into a stretch of int_positions? For a join. #}
+{% macro stands_on(position, on_date) -%}
+    {{ position }}.position_from <= {{ on_date }} and {{ position }}.position_to > {{ on_date }}
+{%- endmacro %}
+
+{# What the run of a stretch has come to on a day of it, that day counted: in money, or in days of one unit. #}
+{% macro amount_by(position, on_date) -%}
+    (
+        {{ position }}.amount_before
+        + {{ position }}.day_amount * ({{ dbt.datediff(position ~ ".position_from", on_date, "day") }} + 1)
+    )
+{%- endmacro %}
+{% macro unit_days_by(position, on_date) -%}
+    (
+        {{ position }}.unit_days_before
+        + {{ position }}.variance_quantity * ({{ dbt.datediff(position ~ ".position_from", on_date, "day") }} + 1)
+    )
+{%- endmacro %}
+
 {# Which step of a contract's prices a quantity is in; for a join. #}
 {% macro is_in_step(quantity, step) -%}
     {{ quantity }} > {{ step }}.is_above and ({{ step }}.top is null or {{ quantity }} <= {{ step }}.top)

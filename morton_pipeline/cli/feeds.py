@@ -67,6 +67,7 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
     from morton_pipeline.reconcile import reconcile as build
     from morton_pipeline.reports import mart
     from morton_pipeline.reports.summary import summary
+    from morton_pipeline.seeds import uncovered
 
     if period:
         mart.month(period)
@@ -77,6 +78,8 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
         say(f"What was known at {as_of} is in {published}.")
     else:
         warn_not_fresh(book)
+    for problem in uncovered(book):
+        say(f"Not covered: {problem}")
     rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
     columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
     show(summary(rows), output, columns, "Nothing differs from the contracts.")
@@ -141,8 +144,10 @@ def seeds() -> None:
 def check(book: "Book", output: str) -> None:
     """Name everything wrong in the seeds by file, row, column and fix."""
     from morton_pipeline.seeds import check as find
+    from morton_pipeline.seeds import uncovered
 
-    rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in find(book)]
+    problems = [*find(book), *uncovered(book)]
+    rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in problems]
     show(rows, output, ("file", "row", "column", "message"), f"The seeds in {book.seeds} are right.")
     if rows:
         raise SystemExit(1)

@@ -29,8 +29,10 @@ def plan(book: "Book", output: str, period: str | None) -> None:
     from morton_pipeline.accounting import posting
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.reports import mart
+    from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 
     month = mart.month(period) if period else None
+    refuse_wrong(book, NOTHING_SENT)
     with open_ledger(book) as ledger:
         planned = posting.plan(book, ledger, mart.by_id(book, at=clock.now()), period=month)
     rows: list[Row] = [
@@ -54,11 +56,13 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.reconcile import refresh_decisions
     from morton_pipeline.reports import mart
+    from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 
     if release and actor == "morton":
         raise click.UsageError("Letting an invoice past a bound needs the name of who does: `--as NAME`.")
     month = mart.month(period) if period else None
     at = checked_now(book)
+    refuse_wrong(book, NOTHING_SENT)
     with open_ledger(book) as ledger:
         current = mart.by_id(book, at=at)
         planned = posting.plan(book, ledger, current, period=month)

@@ -69,6 +69,24 @@ CHANGE_COLUMNS = (
 )
 
 
+EXCLUSION_COLUMNS = (
+    "client_name",
+    "service_id",
+    "record_name",
+    "vendor",
+    "quantity",
+    "rule",
+    "reason",
+    "owner",
+    "excluded_since_on",
+    "expires_on",
+    "is_new",
+    "is_expired",
+    "max_quantity",
+    "covered_quantity",
+)
+
+
 def show_open_month(book: "Book", output: str) -> None:
     """Print what the open month holds and the next step for its largest row that can be billed."""
     from morton_pipeline import clock
@@ -198,6 +216,17 @@ def changes(book: "Book", output: str, client: str | None, period: str | None) -
     _show_beside(
         book, rows, output, CHANGE_COLUMNS, "No record changed in this selection, as far as sources are fresh."
     )
+
+
+@command(cli, "exclusions", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--new", "is_new", is_flag=True, help="Only what is excluded, or counts again, since this period began.")
+def exclusions(book: "Book", output: str, client: str | None, is_new: bool) -> None:
+    """List the records nobody is billed for, by which rule, on whose word and until when."""
+    from morton_pipeline.reports import mart
+
+    rows = mart.exclusions(book, client=client, is_new=is_new)
+    _show_beside(book, rows, output, EXCLUSION_COLUMNS, "No record is excluded in this selection.")
 
 
 def _show_beside(book: "Book", rows: list[dict[str, Any]], output: str, columns: Sequence[str], empty: str) -> None:

@@ -29,6 +29,7 @@ from morton_pipeline.ledger import invoices
 from morton_pipeline.ledger.store import open_ledger
 from morton_pipeline.reconcile import refresh_decisions
 from morton_pipeline.reports import mart
+from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 from morton_pipeline.vendors import vendor_of
 from morton_pipeline.warehouse.load import load
 from morton_pipeline.warehouse.lock import connect, held
@@ -48,7 +49,8 @@ _log = logging.getLogger(__name__)
 
 
 def approved(book: Book, at: datetime) -> Rows:
-    """Return the mart's rows by discrepancy."""
+    """Return the mart's rows by discrepancy; raises `BadInput` while the contracts are wrong."""
+    refuse_wrong(book, NOTHING_SENT)
     return mart.by_id(book, at=at)
 
 

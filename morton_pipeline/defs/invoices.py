@@ -27,6 +27,7 @@ from morton_pipeline.ledger.canonical import digest
 from morton_pipeline.ledger.invoices import Invoice
 from morton_pipeline.ledger.store import Ledger, open_ledger
 from morton_pipeline.reports import mart as mart_rows
+from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 from morton_pipeline.vendors import vendor_of
 
 MONTHS = dg.MonthlyPartitionsDefinition(start_date="2020-01-01", end_offset=2)
@@ -37,7 +38,11 @@ SHOWN = ("reference", "client_id", "currency", "total_amount", "state", "reason"
 
 
 def approved_rows(book: Book, ledger: Ledger, at: datetime) -> dict[str, dict[str, Any]]:
-    """Return the mart's rows that stand approved in the ledger, by discrepancy, as fresh as they are at an instant."""
+    """Return the mart's rows that stand approved in the ledger, by discrepancy, as fresh as they are at an instant.
+
+    Raises `BadInput` while the contracts are wrong.
+    """
+    refuse_wrong(book, NOTHING_SENT)
     with ledger.read() as con:
         ids = {d["discrepancy_id"] for d in decisions.latest(con).values() if d["action"] == "approve"}
     return {i: row for i, row in mart_rows.by_id(book, at=at).items() if i in ids} if ids else {}

@@ -175,6 +175,14 @@ def changes(book: Book, *, client: str | None = None, period: str | None = None)
     return _of_client(book, listed, [wanted, wanted], client, order)
 
 
+def exclusions(book: Book, *, client: str | None = None, is_new: bool = False) -> list[Row]:
+    """Return the records that are excluded, what changed in this period first; `is_new` leaves out what did not."""
+    order = " order by is_expired desc, is_new desc, client_name, rule, record_name, record_key"
+    return _of_client(
+        book, "select * from marts.excluded_records where (not ? or is_new or is_expired)", [is_new], client, order
+    )
+
+
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
     with connect_published(book) as con:
         if not client:
@@ -234,7 +242,7 @@ def evidence_of(book: Book, ids: Sequence[str], source: Path | None = None) -> d
 _ORDER = {
     "readings": "vendor, connection_id, endpoint, read_at, extraction_id",
     "contracts": "effective_from nulls first, contract_id",
-    "mappings": "mapping, vendor, connection_id, endpoint, field, pattern",
+    "mappings": "mapping, vendor, connection_id, company_id, endpoint, field, pattern",
     "exclusions": "exclusion, reason, vendor",
 }
 

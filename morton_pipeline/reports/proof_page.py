@@ -82,7 +82,9 @@ def page(rows: Sequence[Row], *, firm: str, at: datetime) -> str:
         services={row["service_id"]: row["service_name"] for row in rows},
         lines=[{**row, "title": _title(row), "sums": _sums(row), "groups": _groups(row)} for row in rows],
         readings=_unique(rows, "readings", "extraction_id"),
-        mappings=_unique(rows, "mappings", "mapping", "vendor", "connection_id", "endpoint", "field", "pattern"),
+        mappings=_unique(
+            rows, "mappings", "mapping", "vendor", "connection_id", "company_id", "endpoint", "field", "pattern"
+        ),
         approvals=_unique(rows, "approvals", "decision_id"),
         is_hiding=any(e["is_personal"] and e["record_name"].startswith("User ") for r in rows for e in r["evidence"]),
     )

@@ -15,7 +15,9 @@ from morton_pipeline.extract.pages import Call, Page, Walk, by_next_link
 from morton_pipeline.extract.records import Boolean, Integer, Record, Text, column, key
 from morton_pipeline.extract.vendor import Endpoint, Fetched, Json, Proposal, Rows, Rule, Vendor
 
-USER_FIELDS = "id,displayName,userPrincipalName,mail,accountEnabled,userType,assignedLicenses,createdDateTime"
+USER_FIELDS = (
+    "id,displayName,userPrincipalName,mail,accountEnabled,userType,department,assignedLicenses,createdDateTime"
+)
 BATCH = 20
 """The most requests Graph takes in one batch."""
 ANSWERED = {200, 403, 404}
@@ -50,6 +52,7 @@ class User(Record):
     mail: Text = column("The e-mail address.")
     account_enabled: Boolean = column("Whether the account can sign in.")
     user_type: Text = column("Member or Guest.")
+    department: Text = column("The department the person works in.")
     assigned_licenses: Text = column("The licences assigned, as JSON.", nullable=False)
     created_date_time: Text = column("When the account was made.")
 
@@ -74,6 +77,7 @@ class UserLicense(Record):
     display_name: Text = column("The person's name.")
     account_enabled: Boolean = column("Whether the account can sign in.")
     user_type: Text = column("Member or Guest.")
+    department: Text = column("The department the person works in.")
     user_purpose: Text = column("What the mailbox is for; empty where there is none or it is hidden.")
     mailbox_status: Integer = column("Graph's answer about the mailbox: 200 known, 404 no mailbox, 403 hidden.")
     capability_status: Text = column("The state of the tenant's subscription to this SKU.")
@@ -150,6 +154,7 @@ def _assigned(fetched: Fetched) -> Iterator[dict[str, Json]]:
                 "displayName": user.get("displayName"),
                 "accountEnabled": user.get("accountEnabled"),
                 "userType": user.get("userType"),
+                "department": user.get("department"),
                 "userPurpose": mailbox.get("userPurpose"),
                 "mailboxStatus": mailbox.get("status"),
                 "capabilityStatus": sku.get("capabilityStatus"),

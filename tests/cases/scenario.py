@@ -183,7 +183,12 @@ class Scenario:
         )
 
     def exclusion(self, **columns: str) -> None:
-        self._seed("exclusions", exclusion_id=f"x{self._next()}", **{"reason": "agreed", "owner": "alma", **columns})
+        self._seed("exclusions", **{"exclusion_id": f"x{self._next()}", "reason": "agreed", "owner": "alma", **columns})
+
+    def includes(self, sku: str, *included: str) -> None:
+        """Let one Microsoft SKU contain others."""
+        for inner in included:
+            self._seed("sku_includes", vendor="microsoft365", sku=sku, included_sku=inner)
 
     # What the tools list.
 

@@ -162,7 +162,9 @@ def test_a_contract_that_changed_since_both_agreed_is_part_of_the_explanation(ma
 def test_a_subscription_that_grew_is_told_by_its_two_quantities(mart: Mart) -> None:
     row = mart.row("topped-up")
     assert (row["variance_quantity"], row["unexplained_quantity"]) == (2, 0)
-    assert [(e["change"], e["bucket_reason"]) for e in mart.evidence(row)] == [("kept", "10 until 2026-11-05, 12 since")]
+    assert [(e["change"], e["bucket_reason"]) for e in mart.evidence(row)] == [
+        ("kept", "10 until 2026-11-05, 12 since")
+    ]
     assert _told(mart, "topped-up")[0][:2] == ("quantity_changed", "resold")
 
 

@@ -14,10 +14,10 @@ from tests.cases.scenario import LATER, Scenario
 
 def given_clients_with_a_rule_to_try(msp: Scenario) -> None:
     msp.service("tried", "device", "40")
-    msp.maps("tried", "ninjaone", "devices", "node_class", "LINUX_WORKSTATION")
+    msp.maps("tried", "ninjaone", "devices", "node_class", "LINUX_SERVER", priority="50")
     for client, counted in (("try-price", 12), ("try-tolerance", 11), ("try-exclusion", 12), ("try-nothing", 10)):
         msp.client(client)
-        msp.devices(client, counted, nodeClass="LINUX_WORKSTATION", site=f"{client}-site")
+        msp.devices(client, counted, nodeClass="LINUX_SERVER", site=f"{client}-site")
         msp.contract(client, "tried", 10, "10")
 
 

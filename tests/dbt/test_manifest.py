@@ -38,6 +38,10 @@ COLUMNS = {
         "client_id client_name device_name device_class gap present_in record_vendor connection_id record_id matched_by "
         "candidates since_on expected_because source_state explanation fresh_until_at"
     ),
+    "excluded_records": (
+        "client_id client_name service_id vendor connection_id record_id record_name quantity rule reason owner "
+        "excluded_since_on expires_on is_expired is_new max_quantity covered_quantity record_key"
+    ),
     "invoice_drift": (
         "invoice_id reference client_id client_name period_month currency approved_amount found_amount connection_id "
         "accounting_id drift explanation read_back_at"
@@ -56,7 +60,12 @@ ADDED = {
     "discrepancies": {"invoiced_as", "billed_to", "unexplained_quantity"},
     "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
-    "margins": {"distributor_invoiced_quantity", "distributor_invoiced_amount", "distributor_invoiced_currency"},
+    "margins": {
+        "distributor_invoiced_quantity",
+        "distributor_invoiced_amount",
+        "distributor_invoiced_currency",
+        "redundant_quantity",
+    },
 }
 """What a mart carries beyond the columns it promises."""
 

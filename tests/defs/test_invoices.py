@@ -7,15 +7,18 @@ from typing import Any
 import dagster as dg
 import duckdb
 import pytest
+from click.testing import CliRunner
 
 from morton_pipeline import reconcile
 from morton_pipeline.book import Limits
+from morton_pipeline.cli import cli
 from morton_pipeline.defs import alerts
 from morton_pipeline.defs.invoices import approved_decisions, due, invoices
 from morton_pipeline.defs.resources import BookResource
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger.decisions import decide
 from morton_pipeline.ledger.store import Ledger, open_ledger
+from tests.conftest import write_seeds
 
 Run = Callable[..., dg.ExecuteInProcessResult]
 
@@ -37,14 +40,23 @@ def row(discrepancy_id: str, month: date) -> dict[str, Any]:
 ROWS = [row("aaaaaaaaaaaa", NOVEMBER), row("bbbbbbbbbbbb", NOVEMBER), row("cccccccccccc", OCTOBER)]
 
 
+CONTRACT = {"contract_id": "c1", "client_id": "acme", "service_id": "m365_bp", "quantity": "7", "unit_price": "22",
+            "billing_model": "per_unit"}  # fmt: skip
+
+
+def agree(folder: Path, *contracts: dict[str, str]) -> None:
+    """Write the seeds of a book with these contracts."""
+    client = {"client_id": "acme", "client_name": "Acme Corp", "status": "active", "currency": "USD"}
+    service = {"service_id": "m365_bp", "service_name": "Premium", "unit": "licence", "accounting_item_id": "7"}
+    clients = [{**client, "accounting_customer_id": "12"}]
+    write_seeds(folder / "seeds", clients=clients, services=[service], contracts=list(contracts))
+
+
 @pytest.fixture
 def ledger(folder: Path, book: BookResource, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ledger]:
     """A book that writes its invoices into a folder, with three rows published and an empty ledger."""
     monkeypatch.setenv("MORTON_NOW", AT.isoformat())
-    seeds = folder / "seeds"
-    seeds.mkdir()
-    (seeds / "clients.csv").write_text("client_id,client_name,accounting_customer_id\nacme,Acme Corp,12\n", "utf-8")
-    (seeds / "services.csv").write_text("service_id,service_name,accounting_item_id\nm365_bp,Premium,7\n", "utf-8")
+    agree(folder, CONTRACT)
     opened = book.open()
     opened.published.parent.mkdir(parents=True)
     publish(opened.published, ROWS)
@@ -142,6 +154,26 @@ def test_case_6_an_approval_whose_reading_has_grown_old_since_is_neither_asked_f
     assert asked(book) == []
     assert run(invoices, partition_key="2026-11-01").success
     assert files(book) == []
+
+
+def test_case_42_wrong_contracts_are_not_invoiced(ledger: Ledger, book: BookResource, folder: Path, run: Run) -> None:
+    """What is approved waits until they are right again, whoever sends it."""
+    approve(ledger, "aaaaaaaaaaaa")
+    agree(folder, CONTRACT, {**CONTRACT, "contract_id": "c2", "quantity": "9"})
+    said = (
+        f"The contract seeds in {folder / 'seeds'} are not right yet; nothing is sent until they are.\n"
+        "  contracts.csv row 3, effective_from: overlaps row 2 for acme and m365_bp; exactly one contract version may be in "
+        "force per client, service and day"
+    )
+    for command in ("plan", "post"):
+        result = CliRunner().invoke(cli, ["--book", str(folder), "invoices", command])
+        assert (type(result.exception), str(result.exception)) == (BadInput, said)
+    assert asked(book) == []
+    assert not run(invoices, partition_key="2026-11-01").success
+    assert files(book) == []
+    agree(folder, CONTRACT)
+    assert run(invoices, partition_key="2026-11-01").success
+    assert len(files(book)) == 1
 
 
 def test_case_57_an_approval_whose_row_changed_since_asks_for_nothing(ledger: Ledger, book: BookResource) -> None:

@@ -8,7 +8,7 @@ from morton_pipeline.simulator.app import Simulation, simulate
 from morton_pipeline.simulator.names import SKUS
 from tests.simulator.conftest import NOW, Ask, caller, graph_form
 
-SELECT = "id,displayName,userPrincipalName,mail,accountEnabled,userType,assignedLicenses,createdDateTime"
+SELECT = "id,displayName,userPrincipalName,mail,accountEnabled,userType,department,assignedLicenses,createdDateTime"
 
 
 @pytest.mark.parametrize(

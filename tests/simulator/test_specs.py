@@ -170,7 +170,7 @@ def follows(value: Any, declared: str, types: dict[str, dict[str, str]]) -> bool
     [
         ("/v1.0/subscribedSkus", "subscribedSku"),
         ("/v1.0/directory/subscriptions", "companySubscription"),
-        ("/v1.0/users?$select=id,displayName,userPrincipalName,mail,accountEnabled,userType,assignedLicenses,"
+        ("/v1.0/users?$select=id,displayName,userPrincipalName,mail,accountEnabled,userType,department,assignedLicenses,"
          "licenseAssignmentStates,createdDateTime", "user"),
         ("/v1.0/users", "user"),
         ("/v1.0/tenantRelationships/delegatedAdminCustomers", "delegatedAdminCustomer"),

@@ -39,4 +39,9 @@ inner join
     on spells.client_id = sold.client_id
     and spells.service_id = sold.service_id
     and spells.vendor = sold.vendor
-where sold.basis = 'counted' and spells.is_current and spells.standing = 'counted'
+where
+    sold.basis = 'counted'
+    and spells.is_current
+    and spells.standing = 'counted'
+    -- What is held within another SKU costs nothing by itself.
+    and not spells.is_within

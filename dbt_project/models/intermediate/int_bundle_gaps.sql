@@ -13,11 +13,11 @@ with
             positions.covered_quantity
         from {{ ref("int_period_sources") }} as sources
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = sources.client_id
             and positions.service_id = sources.service_id
             and positions.vendor = sources.vendor
-            and positions.quantity_on = sources.last_on
+            and {{ stands_on("positions", "sources.last_on") }}
         where sources.source_state = 'known' and positions.covered_quantity > positions.observed_quantity
     ),
 
@@ -48,20 +48,24 @@ with
 
     -- The day after the last one on which everything promised was there.
     delivered as (
-        select short.client_id, short.service_id, short.period_month, max(positions.quantity_on) as delivered_on
+        select
+            short.client_id,
+            short.service_id,
+            short.period_month,
+            max({{ plus_days(-1, "positions.position_to") }}) as delivered_on
         from short
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = short.client_id
             and positions.service_id = short.service_id
-            and positions.quantity_on < short.last_on
+            and positions.position_to <= short.last_on
             and coalesce(positions.covered_quantity, 0) <= positions.observed_quantity
         group by short.client_id, short.service_id, short.period_month
     ),
 
     begun as (
-        select client_id, service_id, min(quantity_on) as first_on
-        from {{ ref("int_daily_positions") }}
+        select client_id, service_id, min(position_from) as first_on
+        from {{ ref("int_positions") }}
         where covered_quantity is not null
         group by client_id, service_id
     )

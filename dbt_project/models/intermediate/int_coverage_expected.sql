@@ -39,12 +39,12 @@ with
 
     counted as (
         select distinct positions.client_id, services.category, services.service_name
-        from {{ ref("int_daily_positions") }} as positions
+        from {{ ref("int_positions") }} as positions
         inner join
             {{ ref("int_clients") }} as clients
             on clients.client_id = positions.client_id
             and clients.status = 'active'
-            and clients.today_on = positions.quantity_on
+            and {{ stands_on("positions", "clients.today_on") }}
         inner join services on services.service_id = positions.service_id
         left join contracted on contracted.client_id = positions.client_id and contracted.category = services.category
         where services.category = 'security' and positions.observed_quantity > 0 and contracted.client_id is null

@@ -47,6 +47,7 @@ with
                     {{ ref("company_mappings") }} as companies
                     on companies.connection_id = devices.connection_id
                     and lower(companies.company_id) = lower(devices.company_id)
+                    and companies.pattern is null
                 inner join
                     clients
                     on clients.client_id = companies.client_id

@@ -82,6 +82,7 @@ with
             {{ ref("company_mappings") }} as companies
             on companies.connection_id = lines.connection_id
             and lower(companies.company_id) = lines.company_id
+            and companies.pattern is null
             and {{ is_in_force("lines.period_starts_on", "companies.effective_from", "companies.effective_to") }}
         left join
             sold

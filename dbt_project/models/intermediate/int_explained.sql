@@ -1,4 +1,5 @@
--- What explains a finding beside the records that came and went: what changed in the contract meanwhile, and how much of
+-- What explains a finding beside the records that came and went: what changed in the contract meanwhile, and how much
+-- of
 -- the change no record accounts for.
 with
 
@@ -80,6 +81,19 @@ with
         group by discrepancy_id
     ),
 
+    agreed as (
+        select findings.discrepancy_id, sum(steps.quantity) as observed_quantity
+        from findings
+        inner join
+            {{ ref("int_quantity_steps") }} as steps
+            on steps.client_id = findings.client_id
+            and steps.service_id = findings.service_id
+            and steps.vendor = findings.vendor
+            and steps.quantity_from < findings.began_on
+            and steps.quantity_to >= findings.began_on
+        group by findings.discrepancy_id
+    ),
+
     unexplained as (
         select
             findings.discrepancy_id,
@@ -91,12 +105,7 @@ with
             ) as quantity
         from findings
         left join added_up on added_up.discrepancy_id = findings.discrepancy_id
-        left join
-            {{ ref("int_observed_days") }} as agreed
-            on agreed.client_id = findings.client_id
-            and agreed.service_id = findings.service_id
-            and agreed.vendor = findings.vendor
-            and agreed.quantity_on = {{ plus_days(-1, "findings.began_on") }}
+        left join agreed on agreed.discrepancy_id = findings.discrepancy_id
         -- Who held what on which of the days is not added up from shares of records.
         where findings.has_agreed_set and not (findings.is_by_day and findings.is_by_person)
     ),
@@ -137,8 +146,7 @@ with
 select
     findings.discrepancy_id,
     rounded.unexplained_quantity,
-    coalesce(' Meanwhile ' || agreements.changes_text || '.', '')
-    || case
+    coalesce(' Meanwhile ' || agreements.changes_text || '.', '') || case
         when coalesce(rounded.unexplained_quantity, 0) = 0
         then ''
         else ' No record accounts for ' || {{ say_quantity("abs(rounded.unexplained_quantity)") }} || ' of the change.'

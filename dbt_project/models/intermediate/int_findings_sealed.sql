@@ -35,9 +35,9 @@ with
                         ~ dbt.type_string()
                         ~ "), '') || '>' || coalesce(cast(effective_to as "
                         ~ dbt.type_string()
-                        ~ "), '')",
+                        ~ "), '') || coalesce('>' || field || '>' || pattern, '')",
                         "';'",
-                        "order by connection_id, company_id, effective_from",
+                        "order by connection_id, company_id, effective_from, field, pattern",
                     )
                 )
             }} as mapping_hash
@@ -143,7 +143,8 @@ select
             || {{ say_quantity("observed_quantity") }}
             || ' billable records for '
             || client_name
-            || ', a company that is mapped to no client'
+            || ', '
+            || coalesce(remark, 'a company that is mapped to no client')
             || case
                 when variance_amount is null
                 then '.'

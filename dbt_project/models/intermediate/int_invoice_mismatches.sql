@@ -155,10 +155,10 @@ with
             and posted.service_id = subjects.service_id
             and posted.period_month = subjects.period_month
         left join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = subjects.client_id
             and positions.service_id = subjects.service_id
-            and positions.quantity_on = periods.last_on
+            and {{ stands_on("positions", "periods.last_on") }}
     ),
 
     compared as (

@@ -13,7 +13,7 @@ with
         where patterns.purpose = 'service'
     )
 
-select
+select distinct
     lists.client_id,
     sold.service_id,
     roles.counts,

@@ -10,7 +10,12 @@ with
             on roles.vendor = spells.vendor
             and roles.endpoint = spells.endpoint
             and roles.counts in ('purchased', 'assigned')
-        where spells.is_current and spells.client_id is not null and spells.standing <> 'internal'
+        -- What is held within another SKU uses up no licence of its own.
+        where
+            spells.is_current
+            and not spells.is_within
+            and spells.client_id is not null
+            and spells.standing <> 'internal'
     ),
 
     skus as (
@@ -79,6 +84,7 @@ select
     spells.standing,
     spells.standing_reason,
     spells.unit_count as quantity,
+    spells.is_redundant,
     spells.stood_from
 from spells
 left join

@@ -11,12 +11,12 @@ with
 
     observed as (
         select positions.client_id, positions.service_id, positions.vendor, positions.observed_quantity
-        from {{ ref("int_daily_positions") }} as positions
+        from {{ ref("int_positions") }} as positions
         inner join
             {{ ref("int_periods") }} as periods
             on periods.client_id = positions.client_id
             and periods.is_open
-            and positions.quantity_on = periods.last_on
+            and {{ stands_on("positions", "periods.last_on") }}
     ),
 
     charged as (
@@ -43,6 +43,14 @@ with
         union
         select charged.client_id, charged.service_id
         from charged
+    ),
+
+    -- Who holds a service only within another SKU is counted, and nothing is paid for that by itself.
+    within as (
+        select client_id, service_id, vendor, sum(unit_count) as quantity
+        from {{ ref("int_spells") }}
+        where is_current and is_within and standing = 'counted'
+        group by client_id, service_id, vendor
     ),
 
     -- A service that is counted where it is deployed is in use as often as it is counted.
@@ -74,6 +82,7 @@ select
     agreed.unit_price,
     coalesce(agreed.count_vendor, services.count_vendor) as count_vendor,
     observed.observed_quantity,
+    cast(coalesce(within.quantity, 0) as decimal(18, 4)) as within_quantity,
     purchased.vendor as purchased_vendor,
     purchased.is_distributor,
     purchased.quantity as purchased_quantity,
@@ -99,6 +108,7 @@ select
         when deployed.vendor is not null
         then observed.observed_quantity
     end as assigned_quantity,
+    coalesce(assigned.redundant_quantity, 0) as redundant_quantity,
     coalesce(sources.source_state, 'unknown') as source_state,
     sources.source_as_of_at,
     sources.fresh_until_at,
@@ -119,6 +129,11 @@ left join
     on purchased.client_id = subjects.client_id
     and purchased.service_id = subjects.service_id
 left join charged on charged.client_id = subjects.client_id and charged.service_id = subjects.service_id
+left join
+    within
+    on within.client_id = subjects.client_id
+    and within.service_id = subjects.service_id
+    and within.vendor = coalesce(agreed.count_vendor, services.count_vendor)
 left join
     {{ ref("int_assigned_quantities") }} as assigned
     on assigned.client_id = subjects.client_id

@@ -7,7 +7,9 @@ with
             coalesce(purchased_quantity, 0) > 0 as is_bought,
             -- What a distributor charges for is counted there; nothing bought is nothing it could have charged for.
             case
-                when coalesce(purchased_quantity, 0) > 0 then purchased_quantity else observed_quantity
+                when coalesce(purchased_quantity, 0) > 0
+                then purchased_quantity
+                else observed_quantity - coalesce(within_quantity, 0)
             end as cost_quantity,
             case when purchased_quantity > 0 then partner_cost_amount end as partner_amount,
             has_currencies or long_term is not null as is_cost_unclear
@@ -38,7 +40,11 @@ with
             case
                 when contract_id is null then 0 else {{ round_money("contracted_quantity * unit_price", "currency") }}
             end as billed_amount,
-            case when is_purchased_fresh and is_assigned_fresh then purchased_quantity - assigned_quantity end as spare,
+            -- A licence whose holder has the same within another one is not needed, though it is assigned.
+            case
+                when is_purchased_fresh and is_assigned_fresh
+                then purchased_quantity - assigned_quantity + coalesce(redundant_quantity, 0)
+            end as spare,
             -- Where two lists of purchases differ, only what exceeds both is surely not bought.
             case when is_purchased_fresh and is_assigned_fresh then assigned_quantity - largest_quantity end as missing,
             case

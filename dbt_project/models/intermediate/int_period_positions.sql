@@ -4,27 +4,29 @@
 -- Amounts are in money of the period, not rounded yet.
 with
 
-    days as (
+    -- Stretches never go beyond their month, and the last one ends where the period does.
+    stretches as (
         select
             sources.period_month,
             sources.last_on,
             sources.measured_on,
             sources.is_late_measured,
             positions.*,
+            {{ plus_days(-1, "positions.position_to") }} as stands_until_on,
             positions.contract_id is not null as is_contracted
         from {{ ref("int_period_sources") }} as sources
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = sources.client_id
             and positions.service_id = sources.service_id
-            and positions.quantity_on >= sources.period_month
-            and positions.quantity_on <= sources.last_on
+            and positions.position_from >= sources.period_month
+            and positions.position_from <= sources.last_on
         inner join
-            (select client_id, service_id, vendor, quantity_on from {{ ref("int_daily_positions") }}) as closing
+            {{ ref("int_positions") }} as closing
             on closing.client_id = sources.client_id
             and closing.service_id = sources.service_id
             and closing.vendor = sources.vendor
-            and closing.quantity_on = sources.last_on
+            and {{ stands_on("closing", "sources.last_on") }}
     ),
 
     anchors as (
@@ -32,9 +34,9 @@ with
             client_id,
             service_id,
             period_month,
-            max(case when is_contracted then quantity_on end) as contracted_on,
-            max(case when not is_contracted and quantity_on = last_on then quantity_on end) as uncontracted_on
-        from days
+            max(case when is_contracted then stands_until_on end) as contracted_on,
+            max(case when not is_contracted and stands_until_on = last_on then last_on end) as uncontracted_on
+        from stretches
         group by client_id, service_id, period_month
     ),
 
@@ -47,15 +49,15 @@ with
             true as is_contracted,
             anchors.contracted_on as decided_on,
             anchors.period_month as part_from,
-            days.count_basis
+            stretches.count_basis
         from anchors
         inner join
-            days
-            on days.client_id = anchors.client_id
-            and days.service_id = anchors.service_id
-            and days.period_month = anchors.period_month
-            and days.quantity_on = anchors.contracted_on
-        where days.count_basis <> 'period_end' or anchors.uncontracted_on is null
+            stretches
+            on stretches.client_id = anchors.client_id
+            and stretches.service_id = anchors.service_id
+            and stretches.period_month = anchors.period_month
+            and stretches.stands_until_on = anchors.contracted_on
+        where stretches.count_basis <> 'period_end' or anchors.uncontracted_on is null
         union all
         select
             anchors.client_id,
@@ -68,14 +70,14 @@ with
                 then anchors.period_month
                 else {{ plus_days(1, "anchors.contracted_on") }}
             end as part_from,
-            coalesce(days.count_basis, 'period_end') as count_basis
+            coalesce(stretches.count_basis, 'period_end') as count_basis
         from anchors
         left join
-            days
-            on days.client_id = anchors.client_id
-            and days.service_id = anchors.service_id
-            and days.period_month = anchors.period_month
-            and days.quantity_on = anchors.contracted_on
+            stretches
+            on stretches.client_id = anchors.client_id
+            and stretches.service_id = anchors.service_id
+            and stretches.period_month = anchors.period_month
+            and stretches.stands_until_on = anchors.contracted_on
         where anchors.uncontracted_on is not null
     ),
 
@@ -84,22 +86,23 @@ with
             parts.part_from,
             parts.decided_on,
             parts.count_basis as part_basis,
-            days.*,
+            stretches.*,
             row_number() over (
                 partition by parts.client_id, parts.service_id, parts.period_month, parts.is_contracted
                 order by
-                    case when parts.count_basis = 'peak' then days.billable_quantity end desc, days.quantity_on desc
+                    case when parts.count_basis = 'peak' then stretches.billable_quantity end desc,
+                    stretches.position_from desc
             ) as place
         from parts
         inner join
-            days
-            on days.client_id = parts.client_id
-            and days.service_id = parts.service_id
-            and days.period_month = parts.period_month
-            and days.is_contracted = parts.is_contracted
-            and days.quantity_on >= parts.part_from
-            and days.quantity_on <= parts.decided_on
-        where parts.count_basis <> 'period_end' or days.quantity_on = parts.decided_on
+            stretches
+            on stretches.client_id = parts.client_id
+            and stretches.service_id = parts.service_id
+            and stretches.period_month = parts.period_month
+            and stretches.is_contracted = parts.is_contracted
+            and stretches.position_from >= parts.part_from
+            and stretches.position_from <= parts.decided_on
+        where parts.count_basis <> 'period_end' or stretches.stands_until_on = parts.decided_on
     ),
 
     -- Day by day, or on average: the versions of the days all have their part in it.
@@ -109,21 +112,21 @@ with
             service_id,
             period_month,
             is_contracted,
-            min(quantity_on) as counted_from,
-            count(*) as day_count,
+            min(position_from) as counted_from,
+            sum(day_count) as day_count,
             cast(
                 case
                     part_basis
                     when 'daily'
                     then extract(day from {{ dbt.last_day("period_month", "month") }})
-                    else count(*)
+                    else sum(day_count)
                 end as decimal(18, 4)
             ) as divisor,
-            sum(observed_quantity) as observed_quantity,
-            sum(billable_quantity) as billable_quantity,
-            sum(coalesce(contracted_quantity, 0)) as contracted_quantity,
-            sum(billable_amount) as billable_amount,
-            sum(contracted_amount) as contracted_amount,
+            sum(observed_quantity * day_count) as observed_quantity,
+            sum(billable_quantity * day_count) as billable_quantity,
+            sum(coalesce(contracted_quantity, 0) * day_count) as contracted_quantity,
+            sum(billable_amount * day_count) as billable_amount,
+            sum(contracted_amount * day_count) as contracted_amount,
             count(distinct coalesce(contract_text, '')) as version_count,
             {{ dbt.listagg("distinct contract_text", "' then '", "order by contract_text") }} as contract_text
         from in_parts
@@ -141,8 +144,8 @@ with
             decided.price as list_price,
             measured.observed_quantity,
             measured.began_on,
-            measured.accumulated_amount,
-            measured.lost_unit_days,
+            {{ amount_by("measured", "decided.measured_on") }} as accumulated_amount,
+            {{ unit_days_by("measured", "decided.measured_on") }} as lost_unit_days,
             measured.run,
             case
                 when decided.covered_quantity is null
@@ -158,11 +161,11 @@ with
             decided.contracted_quantity as quantity
         from in_parts as decided
         inner join
-            {{ ref("int_daily_positions") }} as measured
+            {{ ref("int_positions") }} as measured
             on measured.client_id = decided.client_id
             and measured.service_id = decided.service_id
             and measured.vendor = decided.vendor
-            and measured.quantity_on = decided.measured_on
+            and {{ stands_on("measured", "decided.measured_on") }}
         where decided.is_late_measured and decided.part_basis = 'period_end'
     ),
 
@@ -209,7 +212,7 @@ select
     chosen.charged_quantity,
     coalesce(late_priced.price, chosen.price) as price,
     late_priced.client_id is not null as is_late_measured,
-    case when late_priced.client_id is not null then chosen.measured_on else chosen.quantity_on end as measured_on,
+    case when late_priced.client_id is not null then chosen.measured_on else chosen.stands_until_on end as measured_on,
     summed.counted_from,
     summed.day_count,
     coalesce(summed.version_count, 1) as version_count,

@@ -26,11 +26,11 @@ with
             positions.service_id,
             coalesce(case when positions.billing_model = 'included' then positions.included_quantity end, 0)
             + coalesce(positions.covered_quantity, 0) as included_quantity
-        from {{ ref("int_daily_positions") }} as positions
+        from {{ ref("int_positions") }} as positions
         inner join
             {{ ref("int_clients") }} as clients
             on clients.client_id = positions.client_id
-            and clients.today_on = positions.quantity_on
+            and {{ stands_on("positions", "clients.today_on") }}
         where positions.billing_model = 'included' or positions.covered_quantity > 0
     ),
 
@@ -71,7 +71,8 @@ with
         left join included on included.client_id = spells.client_id and included.service_id = spells.service_id
         left join written_off on written_off.client_id = spells.client_id and written_off.service_id = spells.service_id
         left join placed on placed.vendor = spells.vendor and placed.record_path = spells.record_path
-        where spells.is_current
+        -- What is held within another SKU is no record of its own.
+        where spells.is_current and not spells.is_within
     )
 
 select

@@ -87,6 +87,7 @@ with
             -- The reference list is about part numbers, and has no pattern of its own to compare with.
             coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
             rules.names as pattern_rule,
+            rules.pattern_key as rule_pattern_key,
             unknown_states.state_reason
         from classes
         left join
@@ -111,10 +112,79 @@ with
             and unknown_states.era_from = classes.era_from
     ),
 
+    -- Of the rows that a record of a shared company fits, the one that says most gives it to its client.
+    fitting as (
+        select
+            allocations.*,
+            eras.era_from,
+            max(allocations.specificity) over (
+                partition by allocations.record_path, allocations.valid_from, eras.era_from
+            ) as most
+        from {{ ref("int_allocations") }} as allocations
+        inner join
+            {{ ref("int_eras") }} as eras
+            on {{ is_in_force("eras.era_from", "allocations.effective_from", "allocations.effective_to") }}
+    ),
+
+    allocated as (
+        select record_path, valid_from, era_from, min(client_id) as client_id, max(client_id) as other_client_id
+        from fitting
+        where specificity = most
+        group by record_path, valid_from, era_from
+    ),
+
+    shared as (
+        select distinct companies.connection_id, lower(companies.company_id) as company_id, eras.era_from
+        from {{ ref("company_mappings") }} as companies
+        inner join
+            {{ ref("int_eras") }} as eras
+            on {{ is_in_force("eras.era_from", "companies.effective_from", "companies.effective_to") }}
+        where companies.pattern is not null
+    ),
+
+    owned as (
+        select
+            records.*,
+            case
+                when shared.company_id is null
+                then companies.client_id
+                when allocated.client_id = allocated.other_client_id
+                then allocated.client_id
+            end as client_id,
+            case
+                when shared.company_id is null or allocated.client_id = allocated.other_client_id
+                then null
+                when allocated.client_id is null
+                then 'unallocated'
+                else
+                    'unallocated: it could be of '
+                    || allocated.client_id
+                    || ' and of '
+                    || allocated.other_client_id
+                    || ' alike'
+            end as allocation_reason
+        from records
+        left join
+            shared
+            on shared.connection_id = records.connection_id
+            and shared.company_id = records.company_id
+            and shared.era_from = records.era_from
+        left join
+            allocated
+            on allocated.record_path = records.record_path
+            and allocated.valid_from = records.valid_from
+            and allocated.era_from = records.era_from
+        left join
+            {{ ref("company_mappings") }} as companies
+            on companies.connection_id = records.connection_id
+            and lower(companies.company_id) = records.company_id
+            and companies.pattern is null
+            and {{ is_in_force("records.era_from", "companies.effective_from", "companies.effective_to") }}
+    ),
+
     mapped as (
         select
             records.*,
-            companies.client_id,
             clients.status as client_status,
             coalesce(clients.time_zone, 'UTC') as time_zone,
             coalesce(clients.today_on, today.today_on) as today_on,
@@ -133,17 +203,13 @@ with
             end as unit_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
+            decided.rule_pattern_key,
             decided.state_reason,
             decided.is_sku_named_outright
-        from records
+        from owned as records
         cross join
             (select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}) as today
-        left join
-            {{ ref("company_mappings") }} as companies
-            on companies.connection_id = records.connection_id
-            and lower(companies.company_id) = records.company_id
-            and {{ is_in_force("records.era_from", "companies.effective_from", "companies.effective_to") }}
-        left join {{ ref("int_clients") }} as clients on clients.client_id = companies.client_id
+        left join {{ ref("int_clients") }} as clients on clients.client_id = records.client_id
         left join
             decided
             on decided.vendor = records.vendor
@@ -193,10 +259,12 @@ select
     company_id,
     client_id,
     client_status,
+    allocation_reason,
     service_id,
     service_pattern_key,
     unit_reason,
     rule_name,
+    rule_pattern_key,
     state_reason,
     record_id,
     record_name,

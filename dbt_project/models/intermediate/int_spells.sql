@@ -1,44 +1,7 @@
 -- A spell is a stretch of days in which one record stood in one bucket. Exclusions cut a record's time into pieces.
 with
 
-    -- An exclusion names a record, or records of a client, or of
-    -- everybody: three joins, so that only the last looks at all.
-    {% set ways = [
-        "lower(exclusions.record_id) = lower(records.record_id)",
-        "exclusions.record_id is null and exclusions.client_id = records.client_id",
-        "exclusions.record_id is null and exclusions.client_id is null",
-    ] %}
-    matches as (
-        {% for way in ways %}
-            select
-                records.record_path,
-                records.start_on,
-                exclusions.exclusion_id,
-                case
-                    when exclusions.effective_from > records.start_on
-                    then exclusions.effective_from
-                    else records.start_on
-                end as piece_from,
-                case
-                    when exclusions.expires_on < records.end_on then exclusions.expires_on else records.end_on
-                end as piece_to,
-                records.end_on
-            from {{ ref("int_records_classified") }} as records
-            inner join
-                {{ ref("int_exclusions_unioned") }} as exclusions
-                on {{ way }}
-                and (exclusions.client_id is null or exclusions.client_id = records.client_id)
-                and (exclusions.service_id is null or exclusions.service_id = records.service_id)
-                and (exclusions.vendor is null or exclusions.vendor = records.vendor)
-                and (exclusions.name_like is null or lower(records.record_name) like exclusions.name_like escape '!')
-                and exclusions.effective_from < records.end_on
-                and exclusions.expires_on > records.start_on
-            where exclusions.record_id is not null or exclusions.name_like is not null
-            {% if not loop.last %}
-                union all
-            {% endif %}
-        {% endfor %}
-    ),
+    matches as (select * from {{ ref("int_exclusion_matches") }}),
 
     points as (
         select record_path, start_on, end_on, start_on as piece_from
@@ -84,7 +47,7 @@ with
             excluded.exclusion_id,
             coalesce(excluded.piece_from, records.start_on) as spell_from,
             coalesce(excluded.piece_to, records.end_on) as spell_to
-        from {{ ref("int_records_classified") }} as records
+        from {{ ref("int_records_held") }} as records
         left join excluded on excluded.record_path = records.record_path and excluded.start_on = records.start_on
     ),
 
@@ -123,10 +86,17 @@ with
             cut.tenant_id,
             cut.company_id,
             cut.client_id,
+            cut.allocation_reason,
             cut.service_id,
-            cut.service_pattern_key,
+            -- What it stands on: the mapping that decided, and the exclusion with its terms.
+            case
+                when cut.exclusion_id is null
+                then cut.service_pattern_key
+                else coalesce(cut.service_pattern_key, '') || '>' || exclusions.exclusion_text
+            end as service_pattern_key,
             cut.unit_reason,
             cut.rule_name,
+            cut.rule_pattern_key,
             cut.state_reason,
             cut.record_id,
             cut.record_name,
@@ -134,6 +104,8 @@ with
             cut.sku,
             cut.sku_name,
             cut.mark,
+            cut.is_redundant,
+            cut.is_within,
             cut.unit_count,
             cut.unit,
             cut.exclusion_id,
@@ -169,7 +141,7 @@ with
                 when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
                 then 'bought, shown for comparison'
                 when cut.client_id is null
-                then 'company is mapped to no client'
+                then coalesce(cut.allocation_reason, 'company is mapped to no client')
                 when cut.client_status = 'internal'
                 then 'our own company'
                 when cut.exclusion_id is not null
@@ -185,6 +157,7 @@ with
             end as standing_reason
         from cut
         left join {{ ref("int_clients") }} as clients on clients.client_id = cut.client_id
+        left join {{ ref("int_exclusions_unioned") }} as exclusions on exclusions.exclusion_id = cut.exclusion_id
         left join
             counted_skus
             on cut.service_id is null

@@ -53,7 +53,8 @@ select
     max(subjects.today_on) as last_on,
     coalesce(
         max(subjects.client_name), max(companies.company_name), max(mappings.company_name), min(subjects.company_id)
-    ) as client_name,
+    )
+    || case when max(subjects.allocation_reason) is null then '' else ' (unallocated)' end as client_name,
     case when subjects.kind = 'unmapped_sku' then max(subjects.sku_name) end as service_name,
     cast(sum(subjects.unit_count) as decimal(18, 4)) as observed_quantity,
     cast(
@@ -70,6 +71,10 @@ select
     }}
     as accumulated_amount,
     coalesce(
+        case
+            when max(subjects.allocation_reason) is not null
+            then 'a company that several clients share, and none of its rows in company_mappings.csv gives these to one'
+        end,
         'in a state nobody knows yet ('
         || min(case when subjects.standing = 'unknown_state' then subjects.state_reason end)
         || ')',

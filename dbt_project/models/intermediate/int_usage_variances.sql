@@ -93,28 +93,26 @@ with
             varied.service_id,
             varied.period_month,
             varied.part_from,
-            max(positions.quantity_on) as run_on
+            max({{ plus_days(-1, "positions.position_to") }}) as run_on
         from varied
         inner join
-            {{ ref("int_daily_positions") }} as positions
+            {{ ref("int_positions") }} as positions
             on positions.client_id = varied.client_id
             and positions.service_id = varied.service_id
-            and positions.quantity_on >= varied.part_from
-            and positions.quantity_on <= varied.last_on
+            and positions.position_from >= varied.part_from
+            and positions.position_from <= varied.last_on
             and (positions.contract_id is null) = (varied.contract_id is null)
             and positions.variance_sign = sign(varied.variance_quantity)
         where varied.count_basis in ('average', 'daily')
         group by varied.client_id, varied.service_id, varied.period_month, varied.part_from
     ),
 
-    dated as (
+    decided as (
         select
             varied.*,
-            coalesce(varied.late_run, positions.run) as run,
-            coalesce(varied.late_began_on, positions.began_on) as run_began_on,
-            coalesce(varied.late_accumulated_amount, positions.accumulated_amount) as accumulated_amount,
-            coalesce(varied.late_lost_unit_days, positions.lost_unit_days) as lost_unit_days,
-            case when varied.is_late_measured then varied.measured_on else positions.quantity_on end as run_on
+            case
+                when varied.is_late_measured then varied.last_on else coalesce(run_days.run_on, varied.measured_on)
+            end as run_on
         from varied
         left join
             run_days
@@ -122,13 +120,24 @@ with
             and run_days.service_id = varied.service_id
             and run_days.period_month = varied.period_month
             and run_days.part_from = varied.part_from
+    ),
+
+    dated as (
+        select
+            decided.*,
+            case when decided.is_late_measured then decided.measured_on else decided.run_on end as summed_to,
+            coalesce(decided.late_run, positions.run) as run,
+            coalesce(decided.late_began_on, positions.began_on) as run_began_on,
+            coalesce(
+                decided.late_accumulated_amount, {{ amount_by("positions", "decided.run_on") }}
+            ) as accumulated_amount,
+            coalesce(decided.late_lost_unit_days, {{ unit_days_by("positions", "decided.run_on") }}) as lost_unit_days
+        from decided
         inner join
-            {{ ref("int_daily_positions") }} as positions
-            on positions.client_id = varied.client_id
-            and positions.service_id = varied.service_id
-            and positions.quantity_on = case
-                when varied.is_late_measured then varied.last_on else coalesce(run_days.run_on, varied.measured_on)
-            end
+            {{ ref("int_positions") }} as positions
+            on positions.client_id = decided.client_id
+            and positions.service_id = decided.service_id
+            and {{ stands_on("positions", "decided.run_on") }}
     ),
 
     begun as (select *, case when run_began_on < last_on then run_began_on else last_on end as began_on from dated)
@@ -146,18 +155,20 @@ select
         else 'over_billed'
     end as kind,
     case
-        when begun.recoverable_from > begun.run_on
+        when begun.recoverable_from > begun.summed_to
         then 0
-        else begun.accumulated_amount - coalesce(lost.accumulated_amount, 0)
+        when lost.client_id is null
+        then begun.accumulated_amount
+        else begun.accumulated_amount - {{ amount_by("lost", plus_days(-1, "begun.recoverable_from")) }}
     end as unlapsed_amount
 from begun
 left join
-    {{ ref("int_daily_positions") }} as lost
+    {{ ref("int_positions") }} as lost
     on lost.client_id = begun.client_id
     and lost.service_id = begun.service_id
     and lost.run = begun.run
-    and lost.quantity_on = {{ plus_days(-1, "begun.recoverable_from") }}
-    and lost.quantity_on < begun.run_on
+    and {{ stands_on("lost", plus_days(-1, "begun.recoverable_from")) }}
+    and {{ plus_days(-1, "begun.recoverable_from") }} < begun.summed_to
 where
     -- What began after the last good reading was not seen by anybody: it is not a finding yet.
     begun.source_state = 'known' or begun.began_on <= begun.last_seen_on

@@ -38,6 +38,11 @@ with
             and days.time_zone = scopes.time_zone
     ),
 
+    positions as (
+        select *, {{ each_day("position_from", plus_days(-1, "position_to")) }} as quantity_on
+        from {{ ref("int_positions") }}
+    ),
+
     -- A client may be mapped to one scope by several companies: it is read once.
     fed as (
         select distinct
@@ -48,7 +53,7 @@ with
             scopes.connection_id,
             scopes.endpoint,
             scopes.tenant_id
-        from {{ ref("int_daily_positions") }} as positions
+        from positions
         inner join
             {{ ref("int_client_scopes") }} as scopes
             on scopes.client_id = positions.client_id
@@ -99,7 +104,7 @@ select
         then 'zero'
         else 'known'
     end as source_state
-from {{ ref("int_daily_positions") }} as positions
+from positions
 inner join {{ ref("int_clients") }} as clients on clients.client_id = positions.client_id
 left join
     trusted

@@ -68,6 +68,9 @@ select
                 || coalesce(' at ' || {{ say_money("unit_price", "currency") }}, '')
         end,
         {{ say_quantity("observed_quantity") }} || ' counted in ' || {{ vendor_title("count_vendor") }},
+        case
+            when within_quantity > 0 then {{ say_quantity("within_quantity") }} || ' of them within another licence'
+        end,
         {{ say_quantity("purchased_quantity") }}
         || ' bought'
         || case when is_distributor then ' through ' else ' at ' end
@@ -81,10 +84,14 @@ select
         || case when is_deployed then ' deployed in ' else ' assigned in ' end
         || {{ vendor_title("assigned_vendor") }},
         case
+            when redundant_quantity > 0
+            then {{ say_quantity("redundant_quantity") }} || ' of them to people who have it within another licence'
+        end,
+        case
             when waste_quantity > 0
             then
                 {{ say_quantity("waste_quantity") }}
-                || ' bought and not in use'
+                || case when redundant_quantity > 0 then ' bought and not needed' else ' bought and not in use' end
                 || coalesce(', ' || {{ say_money("waste_amount", "cost_currency") }} || ' a month', '')
                 || case
                     when is_committed
@@ -122,5 +129,6 @@ select
     commitment_ends_on,
     distributor_invoiced_quantity,
     distributor_invoiced_amount,
-    distributor_invoiced_currency
+    distributor_invoiced_currency,
+    cast(redundant_quantity as decimal(18, 4)) as redundant_quantity
 from judged

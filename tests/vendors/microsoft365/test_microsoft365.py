@@ -43,11 +43,11 @@ def test_case_20_the_states_of_bought_licences_are_kept_apart(connect: Connect) 
 
 def test_a_licence_held_twice_is_one_record_and_ids_match_in_any_case(connect: Connect) -> None:
     licences = replay(connect, "microsoft365")["user_licenses"]
-    assert rows(licences, "record_key", "sku_part_number", "user_purpose", "capability_status") == [
-        (f"user-1|{SPB}", "SPB", "user", "Enabled"),
-        (f"user-2|{SPB}", "SPB", None, "Enabled"),
-        (f"user-2|{EXCHANGE}", "EXCHANGESTANDARD", None, "Suspended"),
-        (f"user-3|{SPB}", "SPB", "shared", "Enabled"),
+    assert rows(licences, "record_key", "sku_part_number", "department", "user_purpose", "capability_status") == [
+        (f"user-1|{SPB}", "SPB", "Dental", "user", "Enabled"),
+        (f"user-2|{SPB}", "SPB", None, None, "Enabled"),
+        (f"user-2|{EXCHANGE}", "EXCHANGESTANDARD", None, None, "Suspended"),
+        (f"user-3|{SPB}", "SPB", None, "shared", "Enabled"),
     ]
 
 

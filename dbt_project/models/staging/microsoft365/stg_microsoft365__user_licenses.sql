@@ -16,6 +16,7 @@ select
     user_principal_name,
     display_name,
     user_type,
+    department,
     user_purpose,
     capability_status,
     nullif(

@@ -10,6 +10,7 @@ select
     display_name,
     mail,
     user_type,
+    department,
     account_enabled as is_enabled,
     {{ from_iso("created_date_time") }} as created_at,
     valid_from,
