@@ -80,7 +80,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Limits:
-    """Safety bounds, in the book's main currency. `limits:` in connections.yaml changes them."""
+    """Safety bounds, in the book's main currency (`rates.py`). `limits:` in connections.yaml changes them."""
 
     invoices_per_run: int = 100
     amount_per_run: Decimal = Decimal(50000)
@@ -94,6 +94,8 @@ class Limits:
     four_eyes_above: Decimal | None = None
     change_factor: Decimal = Decimal(2)
     """An invoice may come to this many times what its client was billed in the month before."""
+    close_after_days: int = 10
+    """A month is closed so many days after its end, where the client is; what is known later becomes a correction."""
 
 
 _NUMBERS = ("requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds")
@@ -145,7 +147,7 @@ class Book:
 
     @cached_property
     def _config(self) -> dict[str, Any]:
-        return _read(self.root / "connections.yaml")
+        return read_config(self.root / "connections.yaml")
 
     @cached_property
     def connections(self) -> tuple[Connection, ...]:
@@ -242,7 +244,8 @@ class _Mapping(dict[Any, Any]):
 _Lines.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a connections.yaml; what is wrong in it is told with its line."""
     try:
         config = yaml.load(path.read_text("utf-8"), _Lines)
     except yaml.MarkedYAMLError as error:
@@ -420,7 +423,7 @@ def _limits(given: dict[str, Any], path: Path) -> Limits:
     _only(given, tuple(Limits.__dataclass_fields__), path)
     values: dict[str, Any] = {}
     for name, value in given.items():
-        is_whole = name in ("invoices_per_run", "quiet_period_seconds")
+        is_whole = name in ("invoices_per_run", "quiet_period_seconds", "close_after_days")
         try:
             values[name] = int(value) if is_whole else Decimal(str(value))
         except (ValueError, OverflowError, InvalidOperation):

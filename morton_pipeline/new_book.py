@@ -184,5 +184,6 @@ def _left_to_do(vendors: Sequence[Vendor]) -> dict[str, str]:
         "seeds/contracts.csv": "fill in what each client agreed to",
         "seeds/services.csv": "; ".join(services) or "fill in what you sell",
         "seeds/service_mappings.csv": "which records stand for which service: look it over",
+        "seeds/exchange_rates.csv": "what other currencies are worth in your main one, where you bill in several",
         "seeds/company_mappings.csv": "whose company is whose: `morton mappings suggest` helps",
     }

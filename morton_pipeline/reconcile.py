@@ -10,18 +10,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from morton_pipeline import seeds
-from morton_pipeline.book import PROJECT, Book
+from morton_pipeline.book import PROJECT, Book, read_config
 from morton_pipeline.errors import MortonError
 
 DBT_PROJECT = PROJECT / "dbt_project"
+CONNECTIONS, REFERENCE = "connections.yaml", "reference"
 
 
 class BuildFailed(MortonError):
@@ -43,12 +45,25 @@ class _BookApart(Book):
     def seeds(self) -> Path:
         return self.other_seeds or super().seeds
 
+    @property
+    def known(self) -> Path:
+        """The seeds and connections.yaml known at the instant of a look back; there is no such folder otherwise."""
+        return self.scratch / "known"
 
-def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Path:
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        then = self.known / CONNECTIONS
+        return read_config(then) if then.is_file() else super()._config
+
+
+def reconcile(
+    book: Book, *, at: datetime, as_of: datetime | None = None, say: Callable[[str], None] = lambda text: None
+) -> Path:
     """Build the marts from what is known now, or was known at `as_of`, and return the published file.
 
-    A look back is published beside the current mart, under its instant. Raises `BadInput` for wrong seeds and
-    `BuildFailed` when a rule of the build is broken; the last good mart stays published in both cases.
+    A look back is published beside the current mart, under its instant; `say` is told what it cannot know. Raises
+    `BadInput` for wrong seeds and `BuildFailed` when a rule of the build is broken; the last good mart stays published
+    in both cases.
     """
     from morton_pipeline.warehouse.lock import held
 
@@ -56,56 +71,72 @@ def reconcile(book: Book, *, at: datetime, as_of: datetime | None = None) -> Pat
         with held(book, "reconcile"):
             before_build(book, at)
             build(book)
-            return after_build(book)
+            return after_build(book, at)
     target = book.published.with_name(f"mart_as_of_{as_of:%Y%m%dT%H%M%SZ}.duckdb")
-    return build_apart(book, target, at=as_of, is_look_back=True)
+    return build_apart(book, target, at=as_of, is_look_back=True, say=say)
 
 
 def build_apart(
-    book: Book, target: Path, *, at: datetime, is_look_back: bool = False, seeds: Path | None = None
+    book: Book,
+    target: Path,
+    *,
+    at: datetime,
+    is_look_back: bool = False,
+    seeds: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Build the marts in a copy of the warehouse, perhaps with the seeds of another folder, and write them to `target`.
 
-    A look back knows nothing later than `at`. Raises like `reconcile`.
+    A look back knows nothing later than `at`: its seeds and connections are those that were known then, and `say` is
+    told where that cannot be known. Raises like `reconcile`.
     """
-    with _copied(book, seeds) as copy:
+    from morton_pipeline.warehouse.publish import publish
+
+    with _copied(book, seeds, at if is_look_back else None, say) as copy:
         before_build(copy, at, is_look_back=is_look_back)
         build(copy)
-        return after_build(copy, target)
+        return publish(copy, target=target)
 
 
 @contextmanager
-def _copied(book: Book, seeds: Path | None) -> Iterator[Book]:
+def _copied(book: Book, seeds: Path | None, known_at: datetime | None, say: Callable[[str], None]) -> Iterator[Book]:
+    from morton_pipeline.warehouse import known
     from morton_pipeline.warehouse.lock import connect, held
 
     book.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="apart_", dir=book.data) as scratch:
+        copy = _BookApart(book.root, scratch=Path(scratch), other_seeds=seeds)
         with held(book, "a build apart"):
             # Opening it applies what the journal still holds, and the checkpoint leaves one whole file.
             with connect(book, "a build apart") as con:
+                if known_at and (unknown := known.lay_out(con, book, known_at, copy.known)):
+                    say(unknown)
                 con.execute("checkpoint")
-            shutil.copyfile(book.warehouse, Path(scratch) / "warehouse.duckdb")
-        yield _BookApart(book.root, scratch=Path(scratch), other_seeds=seeds)
+            shutil.copyfile(book.warehouse, copy.warehouse)
+        yield copy
 
 
 def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> None:
     """Write what a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
     from morton_pipeline.ledger.snapshot import snapshot
     from morton_pipeline.ledger.store import open_ledger
-    from morton_pipeline.warehouse import tables
+    from morton_pipeline.warehouse import closing, tables
     from morton_pipeline.warehouse.lock import connect
 
     write_project(book)
     with open_ledger(book) as ledger:
-        frames = snapshot(ledger)
+        frames = snapshot(ledger, at if is_look_back else None)
     with connect(book, "reconcile") as con:
         tables.ensure(con)
-        tables.write_sources(con, book, frames, at)
+        tables.write_sources(con, book, frames, at, is_look_back=is_look_back)
+        if is_look_back:
+            closing.forget_later(con, at)
         # Readings at one clock instant are told apart by microseconds: the newest may be a moment ahead of the clock.
         newest = "" if is_look_back else ", (select max(greatest(attempted_at, accepted_at)) from raw.extractions)"
         con.execute(
-            f"create or replace table raw.clock as select greatest(cast(? as timestamp){newest}) as as_of_at",
-            [at.replace(tzinfo=None)],
+            f"create or replace table raw.clock as select greatest(cast(? as timestamp){newest}) as as_of_at, "
+            "cast(? as integer) as close_after_days",
+            [at.replace(tzinfo=None), book.limits.close_after_days],
         )
 
 
@@ -119,8 +150,23 @@ def write_project(book: Book) -> Path:
     shutil.copytree(
         DBT_PROJECT, project, ignore=shutil.ignore_patterns("seeds", "target", "logs", "dbt_packages", ".user.yml")
     )
-    seeds.write_checked(book, project / "seeds")
+    is_known = isinstance(book, _BookApart) and book.known.is_dir()
+    if isinstance(book, _BookApart) and is_known:
+        shutil.copytree(book.known / REFERENCE, project / REFERENCE, dirs_exist_ok=True)
+    if isinstance(book, _BookApart) and is_known and book.other_seeds is None:
+        seeds.write_known(book.known, project / "seeds")
+    else:
+        seeds.write_checked(book, project / "seeds")
+    shutil.copyfile(book.root / CONNECTIONS, project / CONNECTIONS)
     return project
+
+
+def _used(book: Book) -> dict[str, bytes]:
+    """Return the files the last build of this book stood on, by the names they are kept under."""
+    project = project_dir(book)
+    found = [(project / "seeds", ""), (project / REFERENCE, f"{REFERENCE}/")]
+    used = {f"{prefix}{path.name}": path.read_bytes() for folder, prefix in found for path in folder.glob("*.csv")}
+    return {CONNECTIONS: (project / CONNECTIONS).read_bytes(), **dict(sorted(used.items()))}
 
 
 def project_dir(book: Book) -> Path:
@@ -171,16 +217,22 @@ def _why(results_path: Path, output: str) -> str:
     return f"The marts were not built; the last good ones stay published. What failed:\n{said}"
 
 
-def after_build(book: Book, target: Path | None = None) -> Path:
-    """Publish the marts for everyone to read."""
+def after_build(book: Book, at: datetime) -> Path:
+    """Keep what the build stood on, close the months that are due, and publish the marts for everyone to read."""
+    from morton_pipeline.warehouse import closing, known
+    from morton_pipeline.warehouse.lock import connect
     from morton_pipeline.warehouse.publish import publish
 
-    return publish(book, target=target)
+    with connect(book, "reconcile") as con:
+        known.keep(con, book, _used(book), at)
+        closing.close_months(con, book, at)
+    return publish(book)
 
 
 def refresh_decisions(book: Book, at: datetime) -> None:
     """Rebuild only what decisions change: the status of rows, not the counting behind them."""
     from morton_pipeline.warehouse.lock import held
+    from morton_pipeline.warehouse.publish import publish
 
     with held(book, "decide"):
         before_build(book, at)
@@ -189,4 +241,6 @@ def refresh_decisions(book: Book, at: datetime) -> None:
         except BuildFailed:
             # A table these stand on may be missing, in a warehouse that was built by an earlier version.
             build(book)
-        after_build(book)
+            after_build(book, at)
+        else:
+            publish(book)

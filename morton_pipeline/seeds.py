@@ -20,6 +20,7 @@ from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
 from morton_pipeline.globs import meet, specificity
+from morton_pipeline.rates import NoRate, rates_of
 
 Row = dict[str, str]
 _Span = tuple[date, date, int]
@@ -108,6 +109,10 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("name_pattern"), _c("max_quantity", "number"), _c("reason", required=True), _c("owner"),
         _c("effective_from", "date"), _c("expires_on", "date"),
     ),
+    "exchange_rates": (
+        _c("currency", "currency", required=True), _c("to_currency", "currency", required=True),
+        _c("rate", "rate", required=True), _c("effective_from", "date", required=True), _c("source", required=True),
+    ),
 }  # fmt: skip
 """The columns of each seed, in the order they are written."""
 
@@ -166,6 +171,27 @@ def _refuse(book: Book, problems: Sequence[Problem], consequence: str) -> None:
         raise BadInput(f"The contract seeds in {book.seeds} are not right yet; {consequence}.\n{lines}{more}")
 
 
+def missing_rates(book: Book, on: date) -> list[Problem]:
+    """Return the clients' currencies without a rate on a day, where nothing else is wrong: a build does without one.
+
+    Invoices in them are parked, because nobody can tell what they come to.
+    """
+    checked, missing = _Check(book), dict[str, Problem]()
+    if checked.problems:
+        return []
+    rates = rates_of(checked.rows["clients"], checked.rows["exchange_rates"])
+    for line, row in checked.rows["clients"]:
+        currency = row["currency"]
+        if row["status"].lower() == "internal" or currency in (rates.main_currency, *missing):
+            continue
+        try:
+            rates.in_force(currency, on)
+        except NoRate as problem:
+            said = f"{currency} is not the main currency. {problem} Invoices in it are parked until then"
+            missing[currency] = Problem("clients.csv", line, "currency", said)
+    return list(missing.values())
+
+
 def write_checked(book: Book, target: Path) -> None:
     """Write the seeds, once they pass, in canonical form for the build; a seed the book leaves out is written empty.
 
@@ -173,12 +199,24 @@ def write_checked(book: Book, target: Path) -> None:
     """
     checked = _Check(book)
     _refuse(book, checked.problems, "nothing was built")
+    _write({name: [row for _, row in rows] for name, rows in checked.rows.items()}, target)
+
+
+def write_known(folder: Path, target: Path) -> None:
+    """Write seeds that passed when a build used them; columns and files that came later are empty."""
+    _write({name: _rows(folder / f"{name}.csv") for name in SEEDS}, target)
+
+
+def _write(rows: Mapping[str, Iterable[Row]], target: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     for name, columns in SEEDS.items():
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([c.name for c in columns])
-        writer.writerows([_canonical(c, row.get(c.name, "")) for c in columns] for _, row in checked.rows[name])
+        for place, row in enumerate(rows[name], 1):
+            # The order of a bundle's components means something, and tables have none.
+            placed = {"place": str(place)} | {k: v for k, v in row.items() if v}
+            writer.writerow([_canonical(c, placed.get(c.name, "")) for c in columns])
         (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
 
 
@@ -188,7 +226,10 @@ def _canonical(column: _Column, value: str) -> str:
 
 def read(book: Book, name: str) -> list[Row]:
     """Return the rows of one seed, each a mapping of its columns; empty cells are empty strings."""
-    path = book.seeds / f"{name}.csv"
+    return _rows(book.seeds / f"{name}.csv")
+
+
+def _rows(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8-sig", newline="") as file:
@@ -216,6 +257,7 @@ class _Check:
         self._counting()
         self._includes()
         self._exclusions()
+        self._rates()
 
     def _add(self, file: str, row: int | None, column: str | None, message: str) -> None:
         self.problems.append(Problem(f"{file}.csv", row, column, message))
@@ -422,8 +464,6 @@ class _Check:
                 )
                 self._add("bundles", line, "bundle_service_id", message)
             seen.setdefault((bundle, component), line)
-            # The order of the components means something, and tables have none.
-            row["place"] = row["place"] or str(line)
 
     def _mappings(self) -> None:
         connections = {c.id for c in self.book.connections}
@@ -582,6 +622,19 @@ class _Check:
             return None
         return start, end
 
+    def _rates(self) -> None:
+        """Each pair has one rate from a day on, whichever way round it is written."""
+        seen: dict[tuple[str, str, str], int] = {}
+        for line, row in self.rows["exchange_rates"]:
+            low, high = sorted((row["currency"], row["to_currency"]))
+            key = (low, high, row["effective_from"])
+            if low == high and low:
+                self._add("exchange_rates", line, "to_currency", f"{high!r} is the currency itself; name another one")
+            elif key in seen:
+                message = f"{low} and {high} have a rate from that day in row {seen[key]} already; keep one of the two"
+                self._add("exchange_rates", line, "effective_from", message)
+            seen.setdefault(key, line)
+
     def _no_overlap(self, name: str, keys: tuple[str, ...], rule: str) -> dict[tuple[str, ...], list[_Span]]:
         """Name rows of one key that hold on the same day, and return the days of every row, in order, by their key."""
         groups: dict[tuple[str, ...], list[_Span]] = defaultdict(list)
@@ -687,6 +740,20 @@ def _read_signed(value: str, column: _Column) -> str:
     return _read_number(value.removeprefix("-"), column)
 
 
+def _read_rate(value: str, _: _Column) -> str:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return f"{value!r} is not a number; write digits with a point, such as 1.0872"
+    if not number.is_finite() or number <= 0:
+        return f"{value!r} must be more than zero"
+    exponent = number.normalize().as_tuple().exponent
+    is_fit = isinstance(exponent, int) and exponent >= -8 and number < Decimal(10) ** 10
+    return (
+        "" if is_fit else f"{value!r} has more than eight decimals, or ten digits before them; write it the other way"
+    )
+
+
 def _read_whole(value: str, _: _Column) -> str:
     return "" if value.isascii() and value.isdigit() else f"{value!r} is not a whole number"
 
@@ -699,11 +766,9 @@ def _read_word(value: str, column: _Column) -> str:
 
 
 def _read_currency(value: str, _: _Column) -> str:
-    return (
-        ""
-        if len(value) == 3 and value.isalpha() and value.isupper()
-        else f"{value!r} is not a currency code such as USD"
-    )
+    from babel.numbers import is_currency
+
+    return "" if is_currency(value) else f"{value!r} is not a currency code such as USD"
 
 
 def _read_zone(value: str, _: _Column) -> str:
@@ -719,6 +784,7 @@ _READERS: Mapping[str, Callable[[str, _Column], str]] = {
     "date": _read_date,
     "number": _read_number,
     "signed": _read_signed,
+    "rate": _read_rate,
     "whole": _read_whole,
     "word": _read_word,
     "currency": _read_currency,

@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 CASES = range(1, 88)
 """The numbered edge cases; a test that proves one is named `test_case_N_…`, a dbt test `case_N_…`."""
 
+RATES = "currency,to_currency,rate,effective_from,source\nEUR,USD,1.1,2026-01-01,ECB\nJPY,USD,0.0065,2026-01-01,BoJ\n"
+"""What a test's book needs to be invoiced in more than its main currency."""
+
 Connect = Callable[..., Connection]
 
 

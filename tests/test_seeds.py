@@ -1,15 +1,19 @@
 """Every way a seed can be wrong is named by file, row, column and fix; what is merely optional may be missing."""
 
 import csv
+import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from morton_pipeline.book import Book
+from morton_pipeline.cli import cli
 from morton_pipeline.errors import BadInput
 from morton_pipeline.globs import meet
-from morton_pipeline.seeds import SEEDS, check, read, uncovered, write_checked
+from morton_pipeline.seeds import SEEDS, check, missing_rates, read, uncovered, write_checked
 
 CONNECTIONS = """
 connections:
@@ -33,6 +37,9 @@ GOOD: dict[str, list[dict[str, str]]] = {
     "company_mappings": [{"connection_id": "ninjaone", "company_id": "7", "client_id": "acme"}],
     "service_mappings": [
         {"vendor": "ninjaone", "endpoint": "devices", "field": "node_class", "pattern": "*WORKSTATION", "service_id": "rmm", "priority": "10"}
+    ],
+    "exchange_rates": [
+        {"currency": "EUR", "to_currency": "USD", "rate": "1.08720000", "effective_from": "2026-01-01", "source": "ECB"}
     ],
     "exclusions": [{"exclusion_id": "x1", "client_id": "acme", "record_id": "9", "reason": "lab"}],
 }  # fmt: skip
@@ -100,6 +107,15 @@ CELLS = {
     "an_exclusion_of_nothing": ("exclusions", "record_id", "", "is empty, and so are name_pattern and max_quantity; name a record, a pattern or a number"),
     "an_exclusion_of_none_at_the_most": ("exclusions", "max_quantity", "0", "'0' would exclude nothing; name the most it may exclude"),
     "an_exclusion_of_a_negative_number": ("exclusions", "max_quantity", "-1", "'-1' must be zero or more"),
+    "a_currency_nobody_has": ("exchange_rates", "currency", "EUU", "'EUU' is not a currency code such as USD"),
+    "a_currency_that_is_itself": ("exchange_rates", "to_currency", "EUR", "'EUR' is the currency itself; name another one"),
+    "a_rate_of_nothing": ("exchange_rates", "rate", "0", "'0' must be more than zero"),
+    "a_rate_below_nothing": ("exchange_rates", "rate", "-1.1", "'-1.1' must be more than zero"),
+    "a_rate_that_is_no_number": ("exchange_rates", "rate", "1,08", "'1,08' is not a number; write digits with a point, such as 1.0872"),
+    "a_rate_of_nine_decimals": ("exchange_rates", "rate", "0.000000001", "'0.000000001' has more than eight decimals"),
+    "a_rate_too_large": ("exchange_rates", "rate", "10000000000", "'10000000000' has more than eight decimals, or ten digits before them"),
+    "a_rate_without_a_day": ("exchange_rates", "effective_from", "", "is empty; it is required"),
+    "a_rate_nobody_says": ("exchange_rates", "source", "", "is empty; it is required"),
     "an_exclusion_for_an_unknown_client": ("exclusions", "client_id", "acm", "'acm' is not in clients.csv (did you mean 'acme'?)"),
 }  # fmt: skip
 
@@ -473,7 +489,7 @@ def test_what_a_spreadsheet_writes_is_read(book: Book, tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["price_tiers", "bundles", "sku_includes", "exclusions"])
+@pytest.mark.parametrize("name", ["price_tiers", "bundles", "sku_includes", "exclusions", "exchange_rates"])
 def test_an_optional_file_may_be_missing_and_is_written_empty(book: Book, tmp_path: Path, name: str) -> None:
     (book.seeds / f"{name}.csv").unlink(missing_ok=True)
     write_checked(book, tmp_path / "target")
@@ -501,6 +517,50 @@ def test_nothing_is_written_when_anything_is_wrong(book: Book, tmp_path: Path) -
     said = str(raised.value)
     assert said.count("client_name: is empty; it is required") == 20
     assert said.endswith("… and 2 more: `morton seeds check` lists all.")
+
+
+@pytest.mark.parametrize(("one", "other"), [("EUR", "USD"), ("USD", "EUR")])
+def test_a_pair_has_one_rate_from_a_day_on_whichever_way_round(book: Book, one: str, other: str) -> None:
+    first = GOOD["exchange_rates"][0]
+    later = {**first, "effective_from": "2026-02-01"}
+    _write(book, "exchange_rates", [first, later, {**first, "currency": one, "to_currency": other}])
+    assert _problems(book) == [
+        "exchange_rates.csv row 4, effective_from: EUR and USD have a rate from that day in row 2 already; keep one of "
+        "the two"
+    ]
+
+
+def _clients(book: Book, *currencies: str) -> None:
+    """Write clients of these currencies; one in small letters is that of our own company."""
+    _write(book, "clients", [
+        {"client_id": ("acme", "globex")[n] if n < 2 else f"c{n}", "client_name": f"Client {n}", "currency": code.upper(),
+         "status": "internal" if code.islower() else "active", "note": "no contract: only its currency matters"}
+        for n, code in enumerate(currencies)
+    ])  # fmt: skip
+
+
+def test_case_68_a_missing_rate_fails_the_check_and_stops_no_build(
+    book: Book, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _clients(book, "USD", "EUR", "USD", "EUR", "USD")
+    monkeypatch.setenv("MORTON_NOW", "2025-12-31T23:59:59Z")
+    done = CliRunner().invoke(cli, ["--book", str(book.root), "seeds", "check", "--format", "json"])
+    assert (done.exit_code, json.loads(done.stdout)) == (1, [{
+        "file": "clients.csv", "row": 3, "column": "currency",
+        "message": "EUR is not the main currency. exchange_rates.csv has no rate from EUR to USD (or back) in force on "
+        "2025-12-31: add one, with its source. Invoices in it are parked until then",
+    }])  # fmt: skip
+    assert check(book) == []
+    write_checked(book, tmp_path / "target")
+    monkeypatch.setenv("MORTON_NOW", "2026-01-01T00:00:00Z")
+    assert CliRunner().invoke(cli, ["--book", str(book.root), "seeds", "check"]).exit_code == 0
+
+
+@pytest.mark.parametrize("currencies", [("USD", "USD"), ("USD", "USD", "eur")], ids=["one", "ours is another"])
+def test_clients_of_one_currency_and_our_own_company_need_no_rate(book: Book, currencies: tuple[str, ...]) -> None:
+    (book.seeds / "exchange_rates.csv").unlink()
+    _clients(book, *currencies)
+    assert missing_rates(book, date(2026, 11, 23)) == []
 
 
 def test_every_problem_is_found_in_one_pass(book: Book) -> None:

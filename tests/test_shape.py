@@ -22,8 +22,19 @@ LAYERS = {
     "vendors": {"book", "clock", "errors", "extract"},
     "extract": {"book", "clock", "errors", "failpoints"},
     "warehouse": {"book", "clock", "errors", "extract", "vendors"},
-    "ledger": {"book", "clock", "errors", "extract", "failpoints"},
-    "accounting": {"book", "cells", "clock", "errors", "extract", "failpoints", "ledger", "vendors", "warehouse"},
+    "ledger": {"book", "clock", "errors", "extract", "failpoints", "rates"},
+    "accounting": {
+        "book",
+        "cells",
+        "clock",
+        "errors",
+        "extract",
+        "failpoints",
+        "ledger",
+        "rates",
+        "vendors",
+        "warehouse",
+    },
     "reports": {"book", "cells", "clock", "errors", "extract", "ledger", "vendors", "warehouse"},
 }
 """What each ring may import from the package, beside itself."""

@@ -107,6 +107,9 @@
     )
 {%- endmacro %}
 
+{# The kinds of a row that is about what was used, whatever it was called at the time. #}
+{% macro usage_kinds() -%}('under_billed', 'over_billed', 'no_contract', 'no_usage') {%- endmacro %}
+
 {# How many days the month of a date has. #}
 {% macro days_in_month(on_date) -%} extract(day from {{ dbt.last_day(on_date, "month") }}) {%- endmacro %}
 

@@ -8,6 +8,9 @@
     end
 {%- endmacro %}
 
+{# The first of October 2026 → 2026-10 #}
+{% macro say_month(month) -%} substr(cast({{ month }} as {{ dbt.type_string() }}), 1, 7) {%- endmacro %}
+
 {# gigabyte → gigabytes, for what is counted in. #}
 {% macro say_units(unit) -%}
     case {{ unit }} when 'mailbox' then 'mailboxes' when 'other' then 'units of its own' else {{ unit }} || 's' end

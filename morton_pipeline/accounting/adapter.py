@@ -68,6 +68,11 @@ class Adapter(Protocol):
     most_lines: int
     """The most lines a document may have."""
 
+    @property
+    def waits_for(self) -> str:
+        """What must come before anything can be asked, for sentences; nothing where it can be asked now."""
+        ...
+
     def check(self) -> None:
         """Refuse to begin when invoices could not be found again afterwards."""
         ...

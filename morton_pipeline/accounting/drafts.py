@@ -259,7 +259,7 @@ def marked(note: str) -> str | None:
 def request_key(invoice: Invoice) -> str:
     """Return the idempotency key: one for an invoice and its body, whenever and by whomever it is sent.
 
-    Only what was answered with a clear no, or was deleted by a person, gets another one: under the old key some systems
-    replay that answer whatever was mended since.
+    Only what was answered with a clear no, or is not there by a person's word, gets another one: under the old key some
+    systems replay that answer whatever was mended since.
     """
     return f"morton-{digest([invoice.invoice_id, invoice.payload, invoice.refusal_count])[:32]}"

@@ -5,7 +5,9 @@ AccountingError
 ├── NotSent           no invoice was made: the request was turned away before it was read (429, no token)
 ├── RunStopped        no invoice was made, and no other will be until a person acts (401, a setting)
 ├── LookupFailed      a question got no answer; nothing was sent
+│   └── LookupRefused   it got one: no. Asking the same again changes nothing
 └── OutcomeUnknown    an invoice may or may not have been made
+    └── Undecidable   it answered, and does not say which
 """
 
 from morton_pipeline.errors import MortonError
@@ -35,5 +37,13 @@ class LookupFailed(AccountingError):
     """The accounting system did not answer a question."""
 
 
+class LookupRefused(LookupFailed):
+    """The accounting system answered that it does not answer that question."""
+
+
 class OutcomeUnknown(AccountingError):
     """No answer, or not a whole one, to a request that may have been carried out."""
+
+
+class Undecidable(OutcomeUnknown):
+    """There is an answer, and it does not say what became of the request: another one may say as little."""

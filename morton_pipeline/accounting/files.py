@@ -38,6 +38,7 @@ class Files:
     needs_ids = False
     reference_length = 40
     most_lines = 1000
+    waits_for = ""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

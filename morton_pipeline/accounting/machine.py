@@ -12,8 +12,8 @@ Belongs here: which step follows which. Every step is durable before what it ann
 system's API (its adapter), or what is sent (`drafts.py`).
 """
 
-from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -32,14 +32,16 @@ from morton_pipeline.accounting.errors import (
     OutcomeUnknown,
     Refused,
     RunStopped,
+    Undecidable,
 )
 from morton_pipeline.book import Limits
 from morton_pipeline.clock import wall
 from morton_pipeline.failpoints import side_effect
 from morton_pipeline.ledger import decisions, invoices
-from morton_pipeline.ledger.canonical import plain
+from morton_pipeline.ledger.canonical import plain, rounded
 from morton_pipeline.ledger.invoices import Invoice
 from morton_pipeline.ledger.store import Ledger
+from morton_pipeline.rates import NoRate, Rates, Worth
 
 _MEND = "Correct it there, delete it to have it sent anew, or void it to drop it; then post again."
 
@@ -62,14 +64,15 @@ class Run:
     ledger: Ledger
     target: Adapter
     limits: Limits
+    rates: Rates
     at: datetime
     actor: str
     rows: Rows
     """The mart's rows by discrepancy, as they are now."""
     seen: set[str] = field(default_factory=set)
     sent_count: int = 0
-    sent_amounts: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
-    """What was sent so far, by currency: amounts of two currencies do not add up."""
+    sent_amount: Decimal = Decimal(0)
+    """What was sent so far, in the book's main currency."""
     silences: int = 0
     blocked: set[str] = field(default_factory=set)
     """Discrepancies that an invoice without an approval may still bill."""
@@ -112,6 +115,8 @@ class Run:
         if found is None or (self._is_unwanted(invoice) and any(not f.is_void for f in found)):
             return
         if self._settled(invoice, found):
+            return
+        if invoice.state == "parked" and invoice.cause == invoices.UNDECIDED:
             return
         # Its id was known once, and it is nowhere by number, by mark or by that id.
         if invoice.state == "parked" or invoice.accounting_id:
@@ -165,11 +170,16 @@ class Run:
         if found is None or self._settled(invoice, found) or self._resembles(invoice):
             return
         self.sent_count += 1
-        self.sent_amounts[invoice.currency] += abs(invoice.total_amount)
+        with suppress(NoRate):
+            self.sent_amount += self._worth(abs(invoice.total_amount), invoice.currency).amount
         self._create(invoice)
 
     def _intend(self, draft: Draft) -> Invoice | None:
-        """Write the intent, or bring the one of an earlier run up to date."""
+        """Write the intent, or bring the one of an earlier run up to date; nothing where it is not to be sent.
+
+        What a person says is there already is not sent before it is linked, nor where it could not be, before it is
+        released.
+        """
         self.seen.add(draft.reference)
         with side_effect("intend"):
             invoices.add(
@@ -182,7 +192,7 @@ class Run:
                 at=self.at,
             )
         invoice = invoices.one(self.ledger, draft.invoice_id)
-        if not invoice.is_unsent:
+        if not invoice.is_unsent or invoice.link_to or invoice.cause == invoices.NOT_LINKED:
             return None
         if invoice.cause == invoices.WITHDRAWN or invoice.payload != draft.payload:
             return self._step(invoice, "planned", payload=draft.payload, customer_id=draft.customer_id)
@@ -190,34 +200,48 @@ class Run:
 
     def _bounded(self, invoice: Invoice) -> bool:
         """Park what exceeds a safety bound, and leave parked what a bound parked until that bound is raised."""
-        limits, amount = self.limits, abs(invoice.total_amount)
-        checks = (
-            ("amount_per_invoice", limits.amount_per_invoice, amount, "this invoice comes to"),
-            (
-                "invoices_per_run",
-                Decimal(limits.invoices_per_run),
-                Decimal(self.sent_count + 1),
-                "with it this run would send",
-            ),
-            (
-                "amount_per_run",
-                limits.amount_per_run,
-                self.sent_amounts[invoice.currency] + amount,
-                "with it this run would come to",
-            ),
-        )
-        for name, limit, value, phrase in checks:
+        limits, main = self.limits, self.rates.main_currency
+        checks = [("invoices_per_run", Decimal(limits.invoices_per_run), Decimal(self.sent_count + 1), "send", "")]
+        try:
+            worth = self._worth(abs(invoice.total_amount), invoice.currency)
+        except NoRate as missing:
+            if self._unmeasured(invoice, missing):
+                return True
+        else:
+            how = f" {main} ({worth.said})" if worth.said else ""
+            total = self.sent_amount + worth.amount
+            checks.insert(0, ("amount_per_invoice", limits.amount_per_invoice, worth.amount, "come to", how))
+            checks.append(("amount_per_run", limits.amount_per_run, total, "come to", how))
+        for name, limit, value, verb, how in checks:
             cause = f"{invoices.BOUND} {name} {plain(limit)}"
             is_standing = invoice.state == "parked" and invoice.cause == cause
             if (value > limit or is_standing) and cause not in invoice.released:
+                what = "this invoice comes to" if name == "amount_per_invoice" else f"with it this run would {verb}"
                 said = (
-                    f"The bound {name} is {plain(limit)}, and {phrase} {plain(value)}. Nothing was sent: check the "
-                    f"invoice, then raise limits.{name} in connections.yaml or release it "
+                    f"The bound {name} is {plain(limit)}, and {what} {plain(rounded(value, main))}{how}. Nothing was "
+                    f"sent: check the invoice, then raise limits.{name} in connections.yaml or release it "
                     f"(`morton invoices post --release {invoice.reference}`)."
                 )
                 self._park(invoice, cause, invoice.reason if is_standing else said)
                 return True
         return False
+
+    def _worth(self, amount: Decimal, currency: str) -> Worth:
+        """Return what an amount is worth in the book's main currency on the day of this run. Raises `NoRate`."""
+        return self.rates.worth(amount, currency, self.at.date())
+
+    def _unmeasured(self, invoice: Invoice, missing: NoRate) -> bool:
+        """Park what cannot be held against the bounds, until there is a rate or a person lets it past; say whether."""
+        cause = f"{invoices.BOUND} exchange_rate {missing.pair}"
+        if cause in invoice.released:
+            return False
+        said = (
+            f"Nobody can tell whether it is within the bounds, which are in {self.rates.main_currency}. {missing} "
+            "Nothing was sent: then post again, or release it "
+            f"(`morton invoices post --release {invoice.reference}`)."
+        )
+        self._park(invoice, cause, said)
+        return True
 
     def _find(self, invoice: Invoice) -> list[Found] | None:
         """Look up our reference; nothing when there was no answer, and then nothing is sent either."""
@@ -327,29 +351,35 @@ class Run:
 
     def _jumps(self, invoice: Invoice, expected: Found) -> bool:
         """Park an invoice out of all proportion to what its client was billed in the month before."""
-        bound = self.limits.change_factor
-        before = month_before(invoice.period_month)
-        billed = sum(
-            (
-                other.net_amount
-                for other in self.others(invoice.period_month)
-                if other.customer_id == expected.customer_id
-                and (not other.currency or other.currency == invoice.currency)
-                and not other.is_void
-                and not other.is_credit
-                and other.dated_on is not None
-                and other.dated_on.replace(day=1) == before
-            ),
-            Decimal(0),
-        )
+        bound, before = self.limits.change_factor, month_before(invoice.period_month)
+        earlier = [
+            (other.net_amount, other.currency or invoice.currency)
+            for other in self.others(invoice.period_month)
+            if other.customer_id == expected.customer_id
+            and not other.is_void
+            and not other.is_credit
+            and other.dated_on is not None
+            and other.dated_on.replace(day=1) == before
+        ]
         cause = f"{invoices.BOUND} change_factor {plain(bound)}"
-        if not billed or abs(invoice.total_amount) <= billed * bound or cause in invoice.released:
+        if not earlier or cause in invoice.released:
+            return False
+        amount, billed = abs(invoice.total_amount), sum((x for x, _ in earlier), Decimal(0))
+        currency, how = invoice.currency, ""
+        if {theirs for _, theirs in earlier} != {currency}:
+            try:
+                worth = self._worth(amount, currency)
+                billed = sum((self._worth(*one).amount for one in earlier), Decimal(0))
+            except NoRate as missing:
+                return self._unmeasured(invoice, missing)
+            amount, currency, how = worth.amount, self.rates.main_currency, f" ({worth.said})" if worth.said else ""
+        if not billed or amount <= billed * bound:
             return False
         said = (
-            f"It comes to {plain(abs(invoice.total_amount))} {invoice.currency}, and all that {self.target.title} has "
-            f"for this client in {before:%B %Y} is {plain(billed)}: more than limits.change_factor ({plain(bound)}) "
-            "times that. Nothing was sent: check the invoice, then raise the bound in connections.yaml or release it "
-            f"(`morton invoices post --release {invoice.reference}`)."
+            f"It comes to {plain(rounded(amount, currency))} {currency}{how}, and all that {self.target.title} has for "
+            f"this client in {before:%B %Y} is {plain(rounded(billed, currency))}: more than limits.change_factor "
+            f"({plain(bound)}) times that. Nothing was sent: check the invoice, then raise the bound in "
+            f"connections.yaml or release it (`morton invoices post --release {invoice.reference}`)."
         )
         self._park(invoice, cause, said)
         return True
@@ -364,6 +394,8 @@ class Run:
             with side_effect("create"):
                 key = drafts.request_key(sending)
                 accounting_id = self.target.create(sending.payload, key, is_credit=sending.is_credit)
+        except Undecidable as failure:
+            self._undecided(sending, failure, was_asked=invoice.cause == invoices.UNDECIDED)
         except OutcomeUnknown as failure:
             self._step(
                 sending,
@@ -379,6 +411,22 @@ class Run:
             raise Enough from failure
         else:
             self._read_back(sending, accounting_id)
+
+    def _undecided(self, sending: Invoice, failure: Undecidable, *, was_asked: bool) -> None:
+        """Wait once more where nobody can tell whether it was made, then leave it to a person: never a second try."""
+        if not was_asked:
+            said = f"{failure} It is asked once more after {self.limits.quiet_period_seconds} s."
+            self._step(sending, "uncertain", cause=invoices.UNDECIDED, reason=said)
+            return
+        total = f"{plain(abs(sending.total_amount))} {sending.currency}"
+        self._park(
+            sending,
+            invoices.UNDECIDED,
+            f"{failure} It shows no document numbered {sending.reference} or with that mark in its note, and nothing "
+            f"more is sent. Look there for one of {total} to customer {sending.customer_id}: give it that number, in "
+            "its note too, and it is taken for this one; if there is none, release this one "
+            f"(`morton invoices post --release {sending.reference}`).",
+        )
 
     def _refused(self, sending: Invoice, failure: Refused) -> None:
         title = self.target.title

@@ -21,7 +21,15 @@ from typing import Any
 from morton_pipeline import clock
 from morton_pipeline.accounting.adapter import Found, FoundLine
 from morton_pipeline.accounting.drafts import Draft, marked
-from morton_pipeline.accounting.errors import LookupFailed, NotSent, OutcomeUnknown, Refused, RunStopped
+from morton_pipeline.accounting.errors import (
+    LookupFailed,
+    LookupRefused,
+    NotSent,
+    OutcomeUnknown,
+    Refused,
+    RunStopped,
+    Undecidable,
+)
 from morton_pipeline.accounting.http import decimal
 from morton_pipeline.book import Connection
 from morton_pipeline.errors import BadInput
@@ -77,6 +85,11 @@ class QuickBooksDesktop:
         self._home_currency, self._is_pending, self._today = home_currency, is_pending, today
         self._kept: list[str] = []
         """Message sets whose outcome we were told: QuickBooks may let go of them once it is recorded."""
+
+    @property
+    def waits_for(self) -> str:
+        """Outside a session: QuickBooks Desktop cannot be called."""
+        return "" if self._ask else "the Web Connector's next visit"
 
     def check(self) -> None:
         """Refuse to begin outside a session: QuickBooks Desktop cannot be called."""
@@ -170,7 +183,8 @@ class QuickBooksDesktop:
         if f"{entity}AddRs" in before:
             return self._outcome(before, entity, set_id, is_kept=True)
         if (code := before.get("@messageSetStatusCode")) not in NOTHING_KEPT:
-            raise OutcomeUnknown(f"{self.title} does not say whether this was sent before (status {code or 'absent'}).")
+            said = f"status {code}" if code else "no status"
+            raise Undecidable(f"{self.title} does not say whether this was sent before ({said}).")
         self._check_customer(document)
         request = (f"{entity}AddRq", {f"{entity}Add": self._added(document, entity)})
         try:
@@ -235,18 +249,19 @@ class QuickBooksDesktop:
     def _outcome(self, answer: Mapping[str, Json], entity: str, set_id: str, *, is_kept: bool = False) -> str:
         """Read what became of an Add, from its own answer or from what was kept of it.
 
-        A failure that was kept is a clear no: nothing of our number or mark was there when we looked just before.
+        Nothing of our number or mark was there when we looked just before: so a failure that was kept is a clear no,
+        and a success that was kept is none we can show.
         """
         result = answer.get(f"{entity}AddRs")
         code = qbxml.status(result)
         if code is None or not isinstance(result, Mapping):
-            raise OutcomeUnknown(f"{self.title} answered without saying what became of the invoice.")
+            raise Undecidable(f"{self.title} answered without saying what became of the invoice.")
         made = result.get(f"{entity}Ret")
         if code < 1000 and isinstance(made, Mapping) and made.get("TxnID"):
             self._kept.append(set_id)
             return str(made["TxnID"])
-        if code < 2000 and not is_kept:
-            raise OutcomeUnknown(f"{self.title} did not say that it made the invoice: {qbxml.words(result)}.")
+        if code < (1000 if is_kept else 2000):
+            raise Undecidable(f"{self.title} did not say that it made the invoice: {qbxml.words(result)}.")
         self._kept.append(set_id)
         self._refuse_outsiders(code, result)
         said = qbxml.words(result)
@@ -280,7 +295,8 @@ class QuickBooksDesktop:
             raise LookupFailed(f"{self.title} answered the query for {entity} without saying what became of it.")
         if code >= 1000:
             self._refuse_outsiders(code, result)
-            raise LookupFailed(f"{self.title} refused the query for {entity}: {qbxml.words(result)}.")
+            kind = LookupRefused if code >= 3000 else LookupFailed
+            raise kind(f"{self.title} refused the query for {entity}: {qbxml.words(result)}.")
         return result
 
     def _answer(self, request: str) -> dict[str, Json]:

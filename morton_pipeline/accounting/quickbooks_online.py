@@ -75,6 +75,7 @@ class QuickBooksOnline:
     needs_ids = True
     reference_length = 21
     most_lines = 750
+    waits_for = ""
 
     def __init__(self, destination: str, api: Api, *, is_numbering: bool) -> None:
         self.destination, self._api, self._is_numbering = destination, api, is_numbering

@@ -78,6 +78,7 @@ class Sage:
     reference_length = 25
     most_lines = 116
     """As many decisions as the note has room for."""
+    waits_for = ""
 
     def __init__(self, destination: str, api: Api, *, releases: bool) -> None:
         self.destination, self._api, self._releases = destination, api, releases

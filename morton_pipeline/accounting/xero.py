@@ -95,6 +95,7 @@ class Xero:
     needs_ids = True
     reference_length = 255
     most_lines = 200
+    waits_for = ""
 
     def __init__(
         self, destination: str, api: Api, *, is_releasing: bool, due_days: int | None, coding: Mapping[str, str]

@@ -63,6 +63,7 @@ def _record(
 ) -> None:
     from morton_pipeline.ledger import decisions
     from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.rates import read_rates
     from morton_pipeline.reconcile import reconcile, refresh_decisions
     from morton_pipeline.reports import mart
     from morton_pipeline.reports.show import read_seals
@@ -78,8 +79,8 @@ def _record(
     evidence = mart.evidence_of(book, [r["discrepancy_id"] for r in rows]) if action == "exclude" else None
     with open_ledger(book) as ledger:
         outcome = decisions.decide(
-            ledger, rows, action=action, at=at, limits=book.limits, until=until.date() if until else None,
-            evidence=evidence, expected_seals=seals, **given,
+            ledger, rows, action=action, at=at, limits=book.limits, rates=read_rates(book.seeds),
+            until=until.date() if until else None, evidence=evidence, expected_seals=seals, **given,
         )  # fmt: skip
     refused = [*gone, *outcome.refused]
     told: list[Row] = [

@@ -143,10 +143,12 @@ def seeds() -> None:
 @command(seeds, "check")
 def check(book: "Book", output: str) -> None:
     """Name everything wrong in the seeds by file, row, column and fix."""
+    from morton_pipeline import clock
     from morton_pipeline.seeds import check as find
-    from morton_pipeline.seeds import uncovered
+    from morton_pipeline.seeds import missing_rates, uncovered
 
-    problems = [*find(book), *uncovered(book)]
+    problems = find(book) or missing_rates(book, clock.now().date())
+    problems += uncovered(book)
     rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in problems]
     show(rows, output, ("file", "row", "column", "message"), f"The seeds in {book.seeds} are right.")
     if rows:

@@ -16,6 +16,21 @@ EVIDENCE_COLUMNS = ("change", "bucket", "record_name", "record_id", "vendor", "f
 _PERIOD = click.option("--period", metavar="YYYY-MM", help="Only this month.")
 
 
+def _comes_by_itself(book: "Book") -> bool:
+    from morton_pipeline.vendors import vendor_of
+
+    return book.accounting is not None and vendor_of(book.accounting).is_caller
+
+
+def _say_when(book: "Book") -> None:
+    """Say when what was asked is done, where that is not now."""
+    if _comes_by_itself(book):
+        say(
+            "Noted: it will be done at the Web Connector's next visit, while `morton connector` is running. "
+            "`morton invoices status` then says what came of it."
+        )
+
+
 @cli.group()
 def invoices() -> None:
     """Turn approved rows into invoices, exactly once."""
@@ -72,6 +87,7 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
         for decision, why in planned.held:
             say(f"Held: {decision['discrepancy_id']}: {why}")
         rows = posting.post(book, ledger, current, at=at, period=month, release=release, actor=actor)
+    _say_when(book)
     show(rows, output, COLUMNS, "Nothing was approved and waiting to be sent.")
     if rows:
         show_in_mart(book, lambda: refresh_decisions(book, at))
@@ -103,6 +119,7 @@ def link(book: "Book", output: str, reference: str, accounting_id: str, actor: s
     at = checked_now(book)
     with open_ledger(book) as ledger:
         row = posting.link(book, ledger, reference, accounting_id, at=at, actor=actor)
+    _say_when(book)
     show([row], output, COLUMNS, "")
     show_in_mart(book, lambda: refresh_decisions(book, at))
 
@@ -135,8 +152,8 @@ def proof(book: "Book", output: str, name: str, out: Path | None) -> None:
         if row["evidence_state"] not in ("as approved", "as it is now"):
             when = row["decided_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
             say(
-                f"The records of {row['discrepancy_id']} are {row['evidence_state']}: "
-                f"`morton reconcile --as-of {when}` builds them as they were, and the proof then has those."
+                f"{row['discrepancy_id']} has changed since it was approved: `morton reconcile --as-of {when}` builds "
+                "what was known then, and the proof has that."
             )
     if not rows[0]["record_is_whole"]:
         say("The record of decisions and invoices does not fit: `morton audit verify` says where.")
@@ -164,11 +181,20 @@ def _show_line(row: Row) -> None:
 
 
 @command(invoices, "verify", connects=True)
-def verify(book: "Book", output: str) -> None:
+@click.option("--as", "actor", default="morton", show_default=True, metavar="NAME", help="Who wants to know.")
+def verify(book: "Book", output: str, actor: str) -> None:
     """Read every posted invoice back and name those that are no longer what was approved."""
     from morton_pipeline.accounting import posting
     from morton_pipeline.ledger.store import open_ledger
 
+    if _comes_by_itself(book):
+        at = checked_now(book)
+        with open_ledger(book) as ledger:
+            rows = posting.ask_to_verify(book, ledger, at=at, actor=actor)
+        if rows:
+            _say_when(book)
+        show(rows, output, COLUMNS, "No invoice was posted yet: there is nothing to read back.")
+        return
     with open_ledger(book) as ledger:
         rows = posting.verify(book, ledger)
     show(rows, output, COLUMNS, "Every posted invoice is as it was approved.")

@@ -1,4 +1,4 @@
-"""What is done in a visit of the Web Connector: what is approved is sent, then what is due is read.
+"""What is done in a visit of the Web Connector: what is approved is sent, what is asked verified, what is due read.
 
 Belongs here: whether there is anything to do, and the order of it. Does not: the steps of an invoice
 (`accounting/machine.py`), how a list is walked (`extract/fetch.py`), or the visit itself (`session.py`).
@@ -79,6 +79,8 @@ class Work:
         with self._telling(said):
             sent = self._send(session, said)
         with self._telling(said):
+            self._verify(session, said)
+        with self._telling(said):
             read = self._read(session, said)
         session.finish(" ".join(said) or "Nothing was to be done.")
         with self._telling(said):
@@ -112,12 +114,15 @@ class Work:
         try:
             with open_ledger(self._book) as ledger:
                 now, standing = clock.wall(), {i.reference: i for i in invoices.current(ledger)}
+                mine = [i for i in standing.values() if i.destination == self._connection.id]
+                if any(i.is_asked for i in mine):
+                    return True
                 planned = posting.plan(self._book, ledger, self._rows(self._book, clock.now()))
         except MortonError as problem:
             self._say(f"{self._connection.id}: it is not known what is to be sent. {problem}")
             return False
         touched = {d.reference for d in planned.drafts} | {i.reference for i, _ in planned.withdrawn}
-        touched |= {i.reference for i in standing.values() if i.is_open and i.destination == self._connection.id}
+        touched |= {i.reference for i in mine if i.is_open or i.link_to}
         return any(
             reference not in standing
             or standing[reference].state not in ("refused", "parked")
@@ -159,6 +164,17 @@ class Work:
         if states:
             said.append(f"Invoices: {', '.join(f'{count} {state}' for state, count in sorted(states.items()))}.")
         return list(rows)
+
+    def _verify(self, session: Session, said: list[str]) -> None:
+        """Read back what somebody wants read back; one that breaks off leaves the rest to the next visit."""
+        if session.is_over or not self._is_sending:
+            return
+        adapter = open_quickbooks_desktop(self._connection, session.ask)
+        with open_ledger(self._book) as ledger:
+            read, drifted = posting.verify_as_asked(ledger, adapter, at=clock.now(), actor=OWNER)
+        if read:
+            said.append(f"Invoices read back: {len(read)}, of which {len(drifted)} are not as they were approved.")
+        said += [f"{row['reference']}: {row['reason']}" for row in drifted]
 
     def _read(self, session: Session, said: list[str]) -> list[Extraction]:
         """Read every list in this session; one that breaks off leaves its lists as they were."""

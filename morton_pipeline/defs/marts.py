@@ -95,13 +95,14 @@ def build_assets(dbt_project: DbtProject) -> dg.AssetsDefinition:
         opened = book.open()
         owner = f"dagster run {context.run.run_id[:8]}"
         with lock.held(opened, owner, WAIT_SECONDS), environment(reconcile.dbt_environment(opened)):
-            reconcile.before_build(opened, now())
+            at = now()
+            reconcile.before_build(opened, at)
             dbt = dbt_resource(reconcile.project_dir(opened))
             # One folder, not dagster-dbt's new one per run: an hourly build would fill the disk with manifests.
             target = Path(os.environ["DBT_TARGET_PATH"])
             command = dbt.cli(BUILD, context=context.op_execution_context, target_path=target)
             yield from command.stream()
-            reconcile.after_build(opened)
+            reconcile.after_build(opened, at)
 
     return build
 

@@ -18,6 +18,7 @@ from morton_pipeline.ledger import audit, invoices, tables
 from morton_pipeline.ledger.canonical import canonical, digest, digits, instant_text, plain, rounded
 from morton_pipeline.ledger.lines import line_digest
 from morton_pipeline.ledger.store import Ledger
+from morton_pipeline.rates import NoRate, Rates
 
 MartRow = Mapping[str, Any]
 """A row of `marts.discrepancies`."""
@@ -31,7 +32,7 @@ _NEEDS_UNTIL = {
     "exclude": "after that day the records count again",
     "snooze": "on that day the row comes back",
 }
-APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage")
+APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage", "correction")
 """The kinds of rows a client is billed, or given back, by."""
 _INSTEAD = {
     "unmapped_company": "map the company in company_mappings.csv (a client, or an internal one)",
@@ -68,6 +69,7 @@ class _Wish:
     accept_stale: bool
     at: datetime
     limits: Limits
+    rates: Rates
 
 
 def decide(
@@ -79,6 +81,7 @@ def decide(
     actor: str,
     at: datetime,
     limits: Limits,
+    rates: Rates | None = None,
     until: date | None = None,
     record_ids: Sequence[str] = (),
     evidence: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
@@ -88,12 +91,13 @@ def decide(
 ) -> Outcome:
     """Record one answer for several rows, in one transaction; what is not valid is left out and listed.
 
-    `evidence` holds the rows of `marts.discrepancy_evidence` by discrepancy; `exclude` needs it. `expected_seals` are
-    what a person saw (a file, a page): a row that changed since is refused. `expected_versions` are the decision
-    versions they saw; by default those at the time of the call, so that of two people deciding at once one wins and
-    the other is told.
+    `rates` tell what another currency is worth in that of the limits; without any, an amount in another one is not
+    approved where that would have to be known. `evidence` holds the rows of `marts.discrepancy_evidence` by
+    discrepancy; `exclude` needs it. `expected_seals` are what a person saw (a file, a page): a row that changed since
+    is refused. `expected_versions` are the decision versions they saw; by default those at the time of the call, so
+    that of two people deciding at once one wins and the other is told.
     """
-    wish = _wish(action, reason, actor, until, record_ids, accept_stale, at, limits)
+    wish = _wish(action, reason, actor, until, record_ids, accept_stale, at, limits, rates or Rates("USD"))
     unique = {str(row["discrepancy_id"]): row for row in rows}
     seen = dict(expected_versions) if expected_versions is not None else versions(ledger, list(unique))
     outcome = Outcome()
@@ -180,6 +184,7 @@ def _wish(
     accept_stale: bool,
     at: datetime,
     limits: Limits,
+    rates: Rates,
 ) -> _Wish:
     """Check what is true of the whole request, not of one row."""
     word = action.replace("-", "_")
@@ -197,7 +202,8 @@ def _wish(
         raise BadInput(f"`--until {until}` is not after {at.date()}; name a later day.")
     if record_ids and word != "exclude":
         raise BadInput(f"`--record` belongs to `exclude`, not to `{_spoken(word)}`.")
-    return _Wish(word, reason.strip(), actor.strip(), until, tuple(dict.fromkeys(record_ids)), accept_stale, at, limits)
+    records = tuple(dict.fromkeys(record_ids))
+    return _Wish(word, reason.strip(), actor.strip(), until, records, accept_stale, at, limits, rates)
 
 
 def _refuse_overtaken(history: Sequence[Mapping[str, Any]], seen: int) -> None:
@@ -323,14 +329,24 @@ def _refuse_unapprovable(row: MartRow, wish: _Wish) -> None:
 
 def _four_eyes(row: MartRow, wish: _Wish, before: dict[str, Any] | None) -> str:
     limit = wish.limits.four_eyes_above
-    if limit is None or abs(row["variance_amount"]) <= limit:
+    if limit is None:
+        return "approve"
+    try:
+        worth = wish.rates.worth(abs(row["variance_amount"]), row["currency"], wish.at.date())
+    except NoRate as missing:
+        raise _Refused(
+            f"nobody can tell whether it is above {plain(limit)} {wish.rates.main_currency}, which takes a second "
+            f"person. {missing}"
+        ) from None
+    if worth.amount <= limit:
         return "approve"
     if before is None or before["action"] != FIRST_APPROVAL or before["seal"] != row["seal"]:
         return FIRST_APPROVAL
     if before["decided_by"].casefold() == wish.actor.casefold():
+        said = worth.said or f"{plain(row['variance_amount'])} {row['currency']}"
         raise _Refused(
-            f"{plain(row['variance_amount'])} {row['currency']} is above {plain(limit)}: {wish.actor} approved it "
-            "already, and a second person must approve it too."
+            f"{said}, is above {plain(limit)} {wish.rates.main_currency}: {wish.actor} approved it already, and a "
+            "second person must approve it too."
         )
     return "approve"
 
@@ -355,6 +371,11 @@ def _excluded(row: MartRow, wanted: Sequence[str], evidence: Sequence[Mapping[st
     if row["kind"] == "below_cost":
         raise _Refused(
             "its records are bought and in use, and it is the price that is wrong: raise it, or write it off."
+        )
+    if row["kind"] == "correction" or row.get("closed_at"):
+        raise _Refused(
+            "its month is closed and keeps the records it was closed with: exclude them on the open month's row, or in "
+            "exclusions.csv from a day of that month on, which becomes a correction."
         )
     if not row.get("client_id"):
         raise _Refused("it belongs to no client yet: map the company in company_mappings.csv first.")

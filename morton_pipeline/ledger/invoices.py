@@ -4,9 +4,14 @@ Belongs here: recording intents and steps, and reading the state they add up to.
 is (`accounting/machine.py`).
 
 States: planned → sending → posted · refused · uncertain · parked. Where a state has several causes, `cause` says which,
-in a word: an invoice is parked by a `bound`, a `look_alike`, a `closed_period` or a `mismatch`; a refused one that says
+in a word: an invoice is parked by a `bound`, a `look_alike`, a `closed_period` or a `mismatch`, or while it is
+`undecided` what became of it, which an uncertain one says that was asked about once. A refused one that says
 `withdrawn` was taken back by us before it was sent, `gone` and `voided` were deleted and voided there by a person. A
 planned one that says `released` was let past what parked it, and a posted one that says `linked` was made by hand.
+
+What a person asks of a system that cannot be called is noted until it can be: a planned one that says `linking` is to
+be linked, and is parked as `not_linked` where it could not be. Two causes are remarks on a posted one, which stays what
+it is: `asked` wants it read back, and `read_back` says what was found.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,11 +32,19 @@ WITHDRAWN = "withdrawn"
 LOOK_ALIKE = "look_alike"
 BOUND = "bound"
 MISMATCH = "mismatch"
+UNDECIDED = "undecided"
 GONE = "gone"
 VOIDED = "voided"
 CLOSED_PERIOD = "closed_period"
 LINKED = "linked"
 RELEASED = "released"
+LINKING = "linking"
+NOT_LINKED = "not_linked"
+ASKED = "asked"
+READ_BACK = "read_back"
+
+RELEASABLE = (BOUND, LOOK_ALIKE, NOT_LINKED, UNDECIDED)
+"""What parks an invoice until a person lets it past."""
 
 
 class Overtaken(MortonError):
@@ -81,15 +94,22 @@ class Invoice:
     released: frozenset[str]
     """The causes of its parking that a person let it past, for the body it has now."""
     refusal_count: int
-    """How often it was clearly said not to exist: refused, or deleted by a person."""
+    """How often it was clearly said not to exist: refused, deleted by a person, or released as not there by one."""
     updated_at: datetime
     stepped_at: datetime
     """When the last step was taken, by the real clock."""
+    is_asked: bool
+    """Whether somebody wants it read back, and it was not yet."""
 
     @property
     def is_credit(self) -> bool:
         """Whether it gives money back: it is a credit note, and its amounts are negative here."""
         return self.total_amount < 0
+
+    @property
+    def link_to(self) -> str | None:
+        """The document a person wants it linked to, where that is not done yet."""
+        return self.cause.removeprefix(f"{LINKING} ") if self.cause.startswith(f"{LINKING} ") else None
 
     @property
     def is_open(self) -> bool:
@@ -183,8 +203,8 @@ def one(ledger: Ledger, invoice_id: str) -> Invoice:
         return read(con, invoice_id)[0]
 
 
-def read(con: sa.Connection, invoice_id: str | None = None) -> list[Invoice]:
-    """Return every invoice (or one) as it stands, by reference, inside a transaction."""
+def read(con: sa.Connection, invoice_id: str | None = None, *, until: datetime | None = None) -> list[Invoice]:
+    """Return every invoice (or one) as it stands, or stood at an instant, by reference, inside a transaction."""
 
     def rows(table: sa.Table, order: str) -> sa.MappingResult:
         wanted = sa.true() if invoice_id is None else table.c.invoice_id == invoice_id
@@ -197,15 +217,17 @@ def read(con: sa.Connection, invoice_id: str | None = None) -> list[Invoice]:
         )
     events: dict[str, list[sa.RowMapping]] = {}
     for event in rows(tables.invoice_events, "step"):
-        events.setdefault(event["invoice_id"], []).append(event)
+        if until is None or event["at"] <= until:
+            events.setdefault(event["invoice_id"], []).append(event)
     return [
         _standing(intent, lines.get(intent["invoice_id"], []), events[intent["invoice_id"]])
         for intent in rows(tables.invoices, "reference")
+        if until is None or intent["invoice_id"] in events
     ]
 
 
 def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.RowMapping]) -> Invoice:
-    last = events[-1]
+    newest, last = events[-1], next(e for e in reversed(events) if e["cause"] not in (ASKED, READ_BACK))
     names = ("invoice_id", "reference", "destination", "client_id", "period_month", "currency", "total_amount")
     since_gone = takewhile(lambda e: e["cause"] != GONE, reversed(events))
     body = next(e for e in reversed(events) if e["payload"] is not None)
@@ -216,9 +238,9 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         customer_id=body["customer_id"] or "",
         state=last["state"],
         cause=last["cause"],
-        reason=last["reason"],
+        reason=newest["reason"],
         accounting_id=next((e["accounting_id"] for e in since_gone if e["accounting_id"]), None),
-        step=last["step"],
+        step=newest["step"],
         was_sent=any(e["state"] == "sending" for e in events),
         released=frozenset(
             e["cause"].removeprefix(f"{RELEASED} ")
@@ -228,6 +250,7 @@ def _standing(intent: sa.RowMapping, lines: Sequence[Line], events: Sequence[sa.
         refusal_count=sum(_is_refusal(e["state"], e["cause"]) for e in events),
         updated_at=last["at"],
         stepped_at=last["wall_at"],
+        is_asked=newest["cause"] == ASKED,
     )
 
 
@@ -256,12 +279,12 @@ def posted_with(con: sa.Connection, decision_id: str) -> dict[str, Any] | None:
 
 
 def _is_refusal(state: str, cause: str) -> bool:
-    return (state == "refused" and cause != WITHDRAWN) or cause == CLOSED_PERIOD
+    return (state == "refused" and cause != WITHDRAWN) or cause in (CLOSED_PERIOD, f"{RELEASED} {UNDECIDED}")
 
 
 def _is_open(state: str, cause: str, was_sent: bool) -> bool:
     """Whether an invoice may exist in the accounting system without our knowing which: its rows must wait."""
-    return state in ("sending", "uncertain") or (state == "parked" and cause == MISMATCH and was_sent)
+    return state in ("sending", "uncertain") or (state == "parked" and cause in (MISMATCH, UNDECIDED) and was_sent)
 
 
 def _with(con: sa.Connection, which: sa.ColumnElement[bool]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Belongs here: the line, and the digest an approval carries of it. Does not: whom
 
 import json
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +21,8 @@ def line_of(decision: Mapping[str, Any]) -> Line:
     row, amount, currency = json.loads(decision["row"]), decision["amount"], decision["currency"]
     quantity, price = decision["quantity"], row.get("unit_price")
     name = row.get("service_name") or decision["service_id"]
-    when = f"{decision['period_month']:%B %Y}"
+    corrects = row.get("corrects_month")
+    when = f"correction of {date.fromisoformat(corrects):%B %Y}" if corrects else f"{decision['period_month']:%B %Y}"
     origin = f", billed on {row['invoiced_as']}" if amount < 0 and row.get("invoiced_as") else ""
     mark = f"{origin} (ref {decision['discrepancy_id']})"
     sign = -1 if amount < 0 else 1

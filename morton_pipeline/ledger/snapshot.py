@@ -81,21 +81,25 @@ COLUMNS = {
 """The columns of each table, in order; they are there also when the ledger is empty."""
 
 
-def snapshot(ledger: Ledger) -> "dict[str, pd.DataFrame]":
-    """Return the ledger's tables at one moment. Instants are naive UTC, dates are dates, amounts are decimals."""
+def snapshot(ledger: Ledger, as_of: datetime | None = None) -> "dict[str, pd.DataFrame]":
+    """Return the ledger's tables as they are, or as they were at an instant: without what came after it.
+
+    Instants are naive UTC, dates are dates, amounts are decimals.
+    """
     import pandas as pd
 
+    table = tables.decisions
+    known = sa.true() if as_of is None else table.c.decided_at <= as_of
     with ledger.read() as con:
-        decided = [
-            dict(d)
-            for d in con.execute(sa.select(tables.decisions).order_by(tables.decisions.c.decision_id)).mappings()
-        ]
-        in_force = {d["decision_id"] for d in decisions.latest(con).values()}
-        invoiced = invoices.read(con)
+        found = con.execute(sa.select(table).where(known).order_by(table.c.decision_id)).mappings()
+        decided = [dict(d) for d in found]
+        invoiced = invoices.read(con, until=as_of)
+    counted = [d for d in decided if d["action"] != decisions.FIRST_APPROVAL]
+    newest: dict[str, int] = {}
+    for d in counted:
+        newest[d["discrepancy_id"]] = max(d["version"], newest.get(d["discrepancy_id"], 0))
     rows = {
-        "decisions": [
-            {**d, "is_latest": d["decision_id"] in in_force} for d in decided if d["action"] != decisions.FIRST_APPROVAL
-        ],
+        "decisions": [{**d, "is_latest": d["version"] == newest[d["discrepancy_id"]]} for d in counted],
         "exclusions": _exclusions(decided),
         "invoices": [_invoice(invoice) for invoice in invoiced],
         "invoice_lines": [_line(invoice, line) for invoice in invoiced for line in invoice.lines],

@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed", "void")
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
-         "invoice_mismatch", "below_cost")  # fmt: skip
+         "invoice_mismatch", "below_cost", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
 _FOUND = """
@@ -57,6 +57,8 @@ _ROWS = """
             coalesce(o.open_month, (select max(period_month) from marts.discrepancies)) as open_month,
             case
                 when d.kind = 'below_cost' then m.fresh_until_at
+                -- It is about a month that is over: its readings grow no older.
+                when d.kind = 'correction' then null
                 else d.source_as_of_at + to_minutes(a.allowed_age_minutes)
             end as fresh_until_at
         from marts.discrepancies as d

@@ -116,6 +116,10 @@ def _grounds(book: Book, subject: _Subject) -> _Grounds:
     wanted, decision = subject.discrepancy_id, subject.decision
     source: Path | None = None
     seal = mart.seals(book, [wanted]).get(wanted)
+    contracts = mart.grounds(book, wanted, "contracts")
+    if any(c["is_edited_since_closed"] for c in contracts):
+        # A closed month keeps its rows and their seals; the contract they stood on is no longer to be read here.
+        seal = None
     if decision and seal != subject.seal:
         then = decision["decided_at"].astimezone(UTC)
         back = book.published.with_name(f"mart_as_of_{then:%Y%m%dT%H%M%SZ}.duckdb")

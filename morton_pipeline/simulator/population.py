@@ -34,6 +34,9 @@ from morton_pipeline.simulator.names import FAMILY, FREE_SKUS, GIVEN, Profile
 NINJAONE, M365, HUNTRESS, QUICKBOOKS = "ninjaone", "m365", "huntress", "quickbooks"
 """The ids of the connections in the demo book."""
 
+PRICE_SHARES = {"USD": Decimal(1), "GBP": Decimal("0.79"), "EUR": Decimal("0.92")}
+"""What a dollar of the list is in each client's currency."""
+
 SERVICES = (
     Service("RMM-SRV", "Managed server", "rmm", "device", Decimal("95.00"), Decimal("6.20"), "ninjaone", "11"),
     Service("RMM-WKS", "Managed workstation", "rmm", "device", Decimal("34.50"), Decimal("3.10"), "ninjaone", "12"),
@@ -372,7 +375,7 @@ class Builder:
     ) -> None:
         """Agree on a service with a client."""
         currency = self.agreements.client(client_id).currency
-        share = {"USD": Decimal(1), "GBP": Decimal("0.79"), "EUR": Decimal("0.92")}[currency]
+        share = PRICE_SHARES[currency]
         discount = self.rng.choice((Decimal(1), Decimal(1), Decimal("0.95"), Decimal("0.9")))
         price = self.agreements.service(service_id).list_price * share * discount if unit_price is None else unit_price
         made = f"C{self.number('contract'):04d}"

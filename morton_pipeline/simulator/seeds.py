@@ -5,6 +5,7 @@ Belongs here: the files of a book. Does not: what was agreed (`population`, `sto
 
 import csv
 from collections.abc import Iterable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from argon2 import PasswordHasher
 from morton_pipeline.simulator import google_workspace, sage, stack_connections, xero
 from morton_pipeline.simulator.credentials import ACCEPTED, REALM_ID, WEB_CONNECTOR_WORD
 from morton_pipeline.simulator.entities import Agreements
-from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, QUICKBOOKS
+from morton_pipeline.simulator.population import HUNTRESS, M365, NINJAONE, PRICE_SHARES, QUICKBOOKS
 from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
 from morton_pipeline.simulator.stories import mapping_names
 from morton_pipeline.simulator.world import World
@@ -90,6 +91,7 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "effective_from",
         "expires_on",
     ),
+    "exchange_rates": ("currency", "to_currency", "rate", "effective_from", "source"),
 }
 """The columns of every seed, as the design names them."""
 
@@ -264,5 +266,10 @@ def seed_rows(agreements: Agreements) -> dict[str, Iterable[Sequence[Any]]]:
                 x.expires_on,
             )
             for x in agreements.exclusions
+        ],
+        "exchange_rates": [
+            ("USD", currency, share, date(2020, 1, 1), "the prices of the invented MSP")
+            for currency, share in PRICE_SHARES.items()
+            if currency != "USD"
         ],
     }

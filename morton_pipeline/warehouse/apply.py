@@ -1,4 +1,4 @@
-"""What a line of the journal means to DuckDB: intervals of records' versions, rows of raw.extractions, acceptances.
+"""What a line of the journal means to DuckDB: versions of records, attempts, acceptances, seeds, and closed months.
 
 Belongs here: the effect of lines, many at once. Does not: where lines come from (`journal`), or deciding what changed
 (`diff`). The caller holds the transaction.
@@ -12,12 +12,20 @@ import duckdb
 import pyarrow as pa
 
 from morton_pipeline.warehouse import tables
-from morton_pipeline.warehouse.layout import EXTRACTIONS, QUARANTINE, Table, arrow_type, record_table
+from morton_pipeline.warehouse.layout import (
+    CLOSED,
+    EXTRACTIONS,
+    KNOWN_SEEDS,
+    QUARANTINE,
+    Table,
+    arrow_type,
+    record_table,
+)
 from morton_pipeline.warehouse.verdict import SOURCE
 
 Line = dict[str, Any]
-ATTEMPT, ACCEPTANCE = "attempt", "acceptance"
-KINDS = (ATTEMPT, ACCEPTANCE)
+ATTEMPT, ACCEPTANCE, SEEDS, CLOSING = "attempt", "acceptance", "seeds", "closing"
+KINDS = (ATTEMPT, ACCEPTANCE, SEEDS, CLOSING)
 
 ReadChanges = Callable[[str, str], pa.Table]
 """Returns the content of a Parquet file of the journal, given its name and hash."""
@@ -25,7 +33,7 @@ ReadChanges = Callable[[str, str], pa.Table]
 
 def changes_records(line: Line) -> bool:
     """Tell whether a line puts records into force: a suspect extraction does so only once it is accepted."""
-    return bool(line["journal_file"]) and (line["line"] == ACCEPTANCE or line["status"] in ("complete", "partial"))
+    return bool(line.get("journal_file")) and (line["line"] == ACCEPTANCE or line["status"] in ("complete", "partial"))
 
 
 def apply(con: duckdb.DuckDBPyConnection, lines: Sequence[Line], read_changes: ReadChanges) -> None:
@@ -51,11 +59,20 @@ def apply(con: duckdb.DuckDBPyConnection, lines: Sequence[Line], read_changes: R
                 "where extraction_id = ?",
                 [line["accepted_by"], line["accepted_at"].replace(tzinfo=None), line["extraction_id"]],
             )
+        elif line["line"] == SEEDS:
+            named = [(line["number"], line["known_at"], *one) for one in line["files"].items()]
+            tables.insert(con, KNOWN_SEEDS, tables.rows_of(KNOWN_SEEDS, named))
+        elif line["line"] == CLOSING:
+            for table in CLOSED:
+                kept = _conformed(table, read_changes(*line["files"][table.name]), but=("closed_at",))
+                at = pa.repeat(pa.scalar(line["known_at"].replace(tzinfo=None), pa.timestamp("us")), kept.num_rows)
+                tables.insert(con, table, kept.append_column("closed_at", at))
 
 
 def _row(table: Table, values: Mapping[str, Any]) -> tuple[Any, ...]:
     # A line without a source was read from an API, or is older than the columns that would say so.
-    return tuple(values.get(f.name) if f.name in SOURCE else values[f.name] for f in table.fields)
+    said = {"judged": values.get("status"), **values}
+    return tuple(said.get(f.name) if f.name in SOURCE else said[f.name] for f in table.fields)
 
 
 def _apply_records(
@@ -63,7 +80,9 @@ def _apply_records(
 ) -> None:
     """Close the versions that changed or vanished, and open the new ones, over any number of files at once."""
     hashes = {line["journal_file"]: line["journal_sha256"] for line in lines}
-    con.register("events_read", pa.concat_tables([_conformed(table, read_changes(*file)) for file in hashes.items()]))
+    change = [("change", pa.string())]
+    read = [_conformed(table, read_changes(*file), change) for file in hashes.items()]
+    con.register("events_read", pa.concat_tables(read))
     con.register("portions", _portions(lines))
     # Within one file a record stands once; only several files can hold several versions of it.
     ends = "null::timestamp" if len(hashes) == 1 else (
@@ -108,11 +127,14 @@ def _portions(lines: Sequence[Line]) -> pa.Table:
     )
 
 
-def _conformed(table: Table, content: pa.Table) -> pa.Table:
+def _conformed(
+    table: Table,
+    content: pa.Table,
+    more: Sequence[tuple[str, pa.DataType]] = (),
+    but: Sequence[str] = ("valid_from", "valid_to"),
+) -> pa.Table:
     """Give a file of any age the columns declared today: what was not asked for then is empty."""
-    expected = [("change", pa.string())] + [
-        (f.name, arrow_type(f.sql_type)) for f in table.fields if f.name not in ("valid_from", "valid_to")
-    ]
+    expected = [*more, *((f.name, arrow_type(f.sql_type)) for f in table.fields if f.name not in but)]
     return pa.table(
         {
             name: content[name].cast(kind) if name in content.column_names else pa.nulls(content.num_rows, kind)

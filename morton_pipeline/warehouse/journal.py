@@ -2,6 +2,8 @@
 
     journal/2026-11.jsonl                                        attempts and acceptances, one JSON object per line
     journal/ninjaone/devices/20261123T060000000000Z-ninjaone.parquet   the records that changed
+    journal/seeds/3a7b….csv                                      a seed as a build used it, named by its content
+    journal/closed/closed_findings/20261211T060000000000Z.parquet      what a month was closed with
 
 `replay` carries lines to DuckDB and is the only way there. So a run that is cut off between the two is finished by the
 next opening, and a warehouse file that is lost is rebuilt. Lines are numbered, files are hashed: what was altered or
@@ -67,15 +69,19 @@ def write_changes(book: Book, vendor: str, endpoint: str, stem: str, changes: pa
             copies += 1
             path = folder / f"{name}-{copies}.parquet"
         content = _parquet(changes)
-        draft = path.with_suffix(".writing")
-        try:
-            draft.write_bytes(content)
-            files.move_into_place(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        _write(path, content)
     except OSError as error:
         raise _unwritable(book, error) from None
     return str(path.relative_to(book.journal)), hashlib.sha256(content).hexdigest()
+
+
+def _write(path: Path, content: bytes | memoryview) -> None:
+    draft = path.with_suffix(".writing")
+    try:
+        draft.write_bytes(content)
+        files.move_into_place(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _parquet(changes: pa.Table) -> memoryview:
@@ -86,6 +92,32 @@ def _parquet(changes: pa.Table) -> memoryview:
 
 def read_changes(book: Book, name: str, sha256: str) -> pa.Table:
     """Read such a file back; one that is missing or altered is named."""
+    return pq.ParquetFile(pa.BufferReader(_read(book, name, sha256))).read()
+
+
+def write_seed(book: Book, suffix: str, content: bytes) -> str:
+    """Write a file under its hash, once however often it is kept; return the hash."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    path = book.journal / _seed(suffix, sha256)
+    try:
+        files.make_folder(path.parent)
+        if not path.exists():
+            _write(path, content)
+    except OSError as error:
+        raise _unwritable(book, error) from None
+    return sha256
+
+
+def read_seed(book: Book, suffix: str, sha256: str) -> bytes:
+    """Read such a file back; one that is missing or altered is named."""
+    return _read(book, _seed(suffix, sha256), sha256)
+
+
+def _seed(suffix: str, sha256: str) -> str:
+    return f"seeds/{sha256}{suffix}"
+
+
+def _read(book: Book, name: str, sha256: str) -> bytes:
     path = book.journal / name
     try:
         content = path.read_bytes()
@@ -93,7 +125,7 @@ def read_changes(book: Book, name: str, sha256: str) -> pa.Table:
         raise _damaged(path, "the file is missing") from None
     if hashlib.sha256(content).hexdigest() != sha256:
         raise _damaged(path, "its content is not what was written")
-    return pq.ParquetFile(pa.BufferReader(content)).read()
+    return content
 
 
 def append(con: duckdb.DuckDBPyConnection, book: Book, lines: Sequence[Mapping[str, Any]]) -> None:
@@ -284,7 +316,7 @@ def _lines_after(book: Book, reached: Position) -> Iterator[tuple[Line, Position
 def _parse(path: Path, raw: bytes) -> Line:
     try:
         line: Line = json.loads(raw)
-        for name in ("clock_at", "attempted_at", "accepted_at", "source_as_of_at"):
+        for name in ("clock_at", "attempted_at", "accepted_at", "source_as_of_at", "known_at"):
             if line.get(name):
                 line[name] = datetime.fromisoformat(line[name])
         if line.get("stands_for_on"):

@@ -69,6 +69,7 @@ EXTRACTIONS = Table("raw", "extractions", "Every attempt to read a scope, also f
     ("source_sha256", "varchar", "The hash of that report: the same one of the same day is no new reading."),
     ("source_as_of_at", "timestamp", "The instant that report is of (UTC)."),
     ("stands_for_on", "date", "The day its records stand for; empty where they stand for when they were read."),
+    ("judged", "varchar", "What its status was before anybody accepted it."),
 ))  # fmt: skip
 
 QUARANTINE = Table("raw", "quarantine", "Cells for which a record was set aside.", _fields(
@@ -108,6 +109,92 @@ JOURNAL_POSITION = Table("raw", "journal_position", "How far the journal has bee
     ("byte_offset", "bigint", "Where the next line begins."),
     ("line_number", "bigint", "The number of the last line applied."),
 ))  # fmt: skip
+
+KNOWN_SEEDS = Table("raw", "known_seeds", "Which files builds stood on: one set per change of any of them.", _fields(
+    ("set_number", "bigint", "The journal's line that says so; a later set has a higher one."),
+    ("known_at", "timestamp", "The instant of the build that used it first (UTC)."),
+    ("file_name", "varchar", "A seed, a reference seed or connections.yaml."),
+    ("sha256", "varchar", "The hash of its content, and its name in the journal."),
+))  # fmt: skip
+
+_CLOSED = (
+    ("client_id", "varchar", "The client."),
+    ("period_month", "date", "The month that was closed for the client."),
+)
+_CLOSED_AT = ("closed_at", "timestamp", "The instant of the build that closed it (UTC); known from then on.")
+_CLOSED_ROW = ("discrepancy_id", "varchar", "The row of that month.")
+
+CLOSED = (
+    Table("raw", "closed_periods", "The months that are closed, and for whom.", _fields(*_CLOSED, _CLOSED_AT)),
+    Table("raw", "closed_findings", "The rows of a closed month as they stood when it was closed.", _fields(
+        *_CLOSED,
+        _CLOSED_ROW,
+        ("client_name", "varchar", "The client's name then."),
+        ("service_id", "varchar", "The service."),
+        ("service_name", "varchar", "The service's name then."),
+        ("kind", "varchar", "The kind of the row."),
+        ("vendor", "varchar", "The tool that counted."),
+        ("observed_quantity", "decimal(18, 4)", "What it counted."),
+        ("contracted_quantity", "decimal(18, 4)", "What the contract said."),
+        ("invoiced_quantity", "decimal(18, 4)", "What the month's invoices billed."),
+        ("invoiced_as", "varchar", "The numbers of those invoices."),
+        ("billed_to", "varchar", "Whom the accounting system would have billed, and for which item."),
+        ("variance_quantity", "decimal(18, 4)", "Billable less contracted."),
+        ("price", "decimal(18, 4)", "The price of one."),
+        ("currency", "varchar", "The currency of the amounts."),
+        ("variance_amount", "decimal(18, 4)", "What the variance was worth."),
+        ("accumulated_amount", "decimal(18, 4)", "What it had been worth since it began, up to the end of the month."),
+        ("lost_unit_days", "decimal(18, 4)", "The variance of each day since it began, added up."),
+        ("began_on", "date", "The first day of its run."),
+        ("state", "varchar", "How far the count could be trusted."),
+        ("source_as_of_at", "timestamp", "When the oldest reading behind it was complete (UTC)."),
+        ("is_within_tolerance", "boolean", "Whether the contract's tolerance covered it."),
+        ("is_estimate", "boolean", "Whether no agreed price stood behind the amount."),
+        ("explanation", "varchar", "What it said."),
+        ("seal", "varchar", "The hash an approval of it stands on."),
+        ("unexplained_quantity", "decimal(18, 4)", "How much of its change no record accounted for."),
+        _CLOSED_AT,
+    )),
+    Table("raw", "closed_evidence", "The records behind those rows.", _fields(
+        *_CLOSED,
+        _CLOSED_ROW,
+        ("vendor", "varchar", "The tool that lists the record."),
+        ("connection_id", "varchar", "The connection it came through."),
+        ("record_path", "varchar", "The record, among all."),
+        ("record_id", "varchar", "Its id at the vendor."),
+        ("record_name", "varchar", "Its name at the vendor."),
+        ("quantity", "decimal(18, 4)", "How many units it stood for."),
+        ("bucket", "varchar", "Where it ended."),
+        ("bucket_reason", "varchar", "Why."),
+        ("first_seen_on", "date", "The first day it was seen."),
+        ("last_seen_on", "date", "The last day it was seen, up to the end of the month."),
+        ("service_pattern_key", "varchar", "The mapping that made it count."),
+        ("change", "varchar", "added, removed or kept since the last agreed set."),
+        _CLOSED_AT,
+    )),
+    Table("raw", "closed_stretches", "The days behind those rows, where each was worth the same.", _fields(
+        *_CLOSED,
+        _CLOSED_ROW,
+        ("first_on", "date", "The first of those days."),
+        ("last_on", "date", "The last of them."),
+        ("day_amount", "decimal(28, 8)", "What the variance was worth on each."),
+        _CLOSED_AT,
+    )),
+    Table("raw", "closed_terms", "What was agreed and counted at the end of a closed month, as it was closed.", _fields(
+        *_CLOSED,
+        ("service_id", "varchar", "The service."),
+        ("contract_id", "varchar", "The contract version that decided; empty without one."),
+        ("contract_text", "varchar", "That version, in the words a seal is taken of; empty without one."),
+        ("billing_model", "varchar", "How it made a billable quantity of an observed one."),
+        ("contracted_quantity", "decimal(18, 4)", "The quantity it charged for in the month."),
+        ("contracted_amount", "decimal(28, 8)", "What that quantity cost."),
+        ("price", "decimal(18, 4)", "The price of the last of them."),
+        ("tolerance_quantity", "decimal(18, 4)", "The difference it tolerated."),
+        ("observed_quantity", "decimal(18, 4)", "What was counted; empty where nothing was."),
+        _CLOSED_AT,
+    )),
+)  # fmt: skip
+"""What a closed month keeps: one Parquet file of a closing each; `warehouse.closing` says where its rows come from."""
 
 LEDGER = (
     Table("raw_ledger", "decisions", "What people decided: a copy of the ledger.", _fields(
@@ -212,7 +299,8 @@ def declared_fields(endpoint: Endpoint) -> tuple[Field, ...]:
 def all_tables() -> tuple[Table, ...]:
     """Return every raw table there must be."""
     of_vendors = (_record_table(v.name, e) for v in VENDORS.values() for e in v.endpoints)
-    return (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, *LEDGER, *of_vendors)
+    of_morton = (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, KNOWN_SEEDS)
+    return (*of_morton, *CLOSED, *LEDGER, *of_vendors)
 
 
 def arrow_type(sql_type: str) -> pa.DataType:

@@ -6,7 +6,7 @@ the comparison (`diff`), the verdict (`verdict`), or what DuckDB makes of it (`a
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from morton_pipeline.extract.records import Validated, validate, validate_togeth
 from morton_pipeline.vendors import VENDORS
 from morton_pipeline.warehouse import diff, journal
 from morton_pipeline.warehouse.apply import ACCEPTANCE, ATTEMPT
-from morton_pipeline.warehouse.layout import EXTRACTIONS, declared_fields, record_table
+from morton_pipeline.warehouse.layout import declared_fields, record_table
 from morton_pipeline.warehouse.lock import connect
 from morton_pipeline.warehouse.scopes import Scope
 from morton_pipeline.warehouse.verdict import SOURCE, Attempt, Loaded, cells_of, failed, held_with, judge
@@ -269,7 +269,7 @@ def _latest(con: duckdb.DuckDBPyConnection) -> list[Loaded]:
 
 def _extractions(con: duckdb.DuckDBPyConnection, condition: str, *values: object) -> list[Loaded]:
     """Read rows of raw.extractions back, with instants that say they are UTC."""
-    names = [f.name for f in EXTRACTIONS.fields]
+    names = [f.name for f in fields(Loaded)]
     rows = con.execute(f"select {', '.join(names)} from raw.extractions where {condition}", list(values)).fetchall()
     aware: list[list[Any]] = [[v.replace(tzinfo=UTC) if isinstance(v, datetime) else v for v in row] for row in rows]
     return [Loaded(**dict(zip(names, row, strict=True))) for row in aware]

@@ -20,9 +20,14 @@ Scope = tuple[str, str, str, str]
 """connection_id, vendor, endpoint, tenant_id."""
 
 
-def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tuple[Any, ...]]:
-    """Return the rows of raw.scopes: what is connected now, then what was read once and is connected no more."""
-    names = _names_seen(con)
+def scopes(
+    con: duckdb.DuckDBPyConnection, book: Book, at: datetime, *, is_look_back: bool = False
+) -> list[tuple[Any, ...]]:
+    """Return the rows of raw.scopes: what is connected now, then what was read once and is connected no more.
+
+    A look back knows of no attempt later than `at`.
+    """
+    names = _names_seen(con, until=at if is_look_back else None)
     current = {}
     for connection in book.read_connections:
         for tenant_id, tenant_name in _tenants(connection, names):
@@ -46,13 +51,15 @@ def scopes(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> list[tup
     return rows
 
 
-def _names_seen(con: duckdb.DuckDBPyConnection) -> dict[Scope, str]:
+def _names_seen(con: duckdb.DuckDBPyConnection, until: datetime | None) -> dict[Scope, str]:
     """Return every scope ever attempted, with the tenant's latest name."""
+    latest = until.astimezone(UTC).replace(tzinfo=None) if until else datetime.max  # noqa: DTZ901 (DuckDB's are naive)
     return {
         (connection_id, vendor, endpoint, tenant_id): name
         for connection_id, vendor, endpoint, tenant_id, name in con.execute(
             "select connection_id, vendor, endpoint, tenant_id, coalesce(arg_max(tenant_name, attempted_at), '') "
-            "from raw.extractions group by all order by all"
+            "from raw.extractions where attempted_at <= ? group by all order by all",
+            [latest],
         ).fetchall()
     }
 

@@ -78,12 +78,17 @@ def _missing(table: Table, present: Mapping[tuple[str, str, str | None], tuple[s
 
 
 def write_sources(
-    con: duckdb.DuckDBPyConnection, book: Book, ledger_frames: Mapping[str, pd.DataFrame], at: datetime
+    con: duckdb.DuckDBPyConnection,
+    book: Book,
+    ledger_frames: Mapping[str, pd.DataFrame],
+    at: datetime,
+    *,
+    is_look_back: bool = False,
 ) -> None:
     """Rewrite what is only a copy: scopes, tools, vendor rules and the ledger. All of it or nothing.
 
     A ledger table without a frame is left as it is: an answer that is missing is not an empty one. `at` is the
-    instant of the build; schedules are looked at over the year it falls in.
+    instant of the build; schedules are looked at over the year it falls in, and a look back knows no later attempt.
     """
     known = {table.name: table for table in LEDGER}
     unknown = sorted(set(ledger_frames) - set(known))
@@ -100,7 +105,7 @@ def write_sources(
     )
     titles = {name: v.title for name, v in named}
     with transaction(con):
-        _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at)))
+        _rewrite(con, SCOPES, rows_of(SCOPES, scopes(con, book, at, is_look_back=is_look_back)))
         _rewrite(con, TOOLS, rows_of(TOOLS, titles.items()))
         _rewrite(con, VENDOR_RULES, rows_of(VENDOR_RULES, rules))
         for name, frame in ledger_frames.items():

@@ -18,6 +18,7 @@ from morton_pipeline.accounting.quickbooks_online import open_quickbooks
 from morton_pipeline.book import Book, Limits
 from morton_pipeline.ledger import Ledger, Outcome, decide, decisions, open_ledger
 from morton_pipeline.simulator.quickbooks import Company, create_app
+from tests.conftest import RATES
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -205,6 +206,7 @@ def make_book(root: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
         "service_id,service_name,accounting_item_id\nm365_bp,Business Premium,7\nedr,Managed EDR,8\nbackup,Backup,\n",
         "utf-8",
     )
+    (seeds / "exchange_rates.csv").write_text(RATES, "utf-8")
     return Book(root)
 
 

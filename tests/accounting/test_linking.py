@@ -155,7 +155,7 @@ def test_only_what_is_parked_by_a_bound_or_a_like_invoice_is_released(shop: Any)
     shop.approve()
     (row,) = shop.post()
     for reference in (row["reference"], "M202611-NOSUCHNUMBER"):
-        with pytest.raises(BadInput, match="is parked by a bound or because one like it exists"):
+        with pytest.raises(BadInput, match="is parked by what a release lifts"):
             shop.post(release={reference}, actor="dana")
 
 

@@ -14,6 +14,7 @@ from morton_pipeline.accounting import machine
 from morton_pipeline.accounting import status as status_of
 from morton_pipeline.accounting.errors import RunStopped
 from morton_pipeline.clock import wall
+from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import invoices, open_ledger, verify
 from morton_pipeline.ledger.tokens import LedgerTokens
 
@@ -582,12 +583,108 @@ def test_a_bound_parks_until_it_is_raised(shop: Any, name: str) -> None:
     assert shop.post()[0]["state"] == "posted"
 
 
-def test_a_run_s_money_is_counted_in_each_currency_alone(shop: Any) -> None:
-    shop.limits = replace(shop.limits, amount_per_run=Decimal(200))
+def in_euro(shop: Any, discrepancy_id: str = "00000000000b", **changes: Any) -> str:
+    """Approve a row of a client who is billed in euro."""
     shop.company.customers["13"]["CurrencyRef"] = {"value": "EUR"}
+    return str(shop.approve(discrepancy_id, client_id="beta", currency="EUR", **changes))
+
+
+def rates(shop: Any, *rows: str) -> None:
+    """Write the rates anew."""
+    lines = ["currency,to_currency,rate,effective_from,source", *rows]
+    (shop.book.seeds / "exchange_rates.csv").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+@pytest.mark.parametrize("rate", ["EUR,USD,1.1,2026-11-01,ECB", "USD,EUR,0.9,2026-11-23,ECB"])
+def test_case_68_a_bound_is_held_against_what_another_currency_is_worth(shop: Any, rate: str) -> None:
+    shop.limits = replace(shop.limits, amount_per_invoice=Decimal(160))
+    rates(shop, "EUR,USD,1.01,2026-01-01,ECB", rate, "EUR,USD,1,2026-11-24,ECB")
+    in_euro(shop)
+    (row,) = shop.post()
+    assert row["state"] == "parked"
+    (one, other, number, since, source), worth = rate.split(","), {"EUR": "169.4", "USD": "171.11"}[rate[:3]]
+    assert (
+        f"The bound amount_per_invoice is 160, and this invoice comes to {worth} USD (154 EUR, one {one} being {number} "
+        f"{other} since {since} ({source})). Nothing was sent"
+    ) in row["reason"]
+
+
+def test_case_68_a_run_s_money_adds_up_in_the_main_currency(shop: Any) -> None:
+    shop.limits = replace(shop.limits, amount_per_run=Decimal("323.39"))
     shop.approve("00000000000a")
-    shop.approve("00000000000b", client_id="beta", currency="EUR")
-    assert [row["state"] for row in shop.post()] == ["posted", "posted"]
+    in_euro(shop)
+    assert sorted(row["state"] for row in shop.post()) == ["parked", "posted"]
+    (parked,) = [row for row in shop.status() if row["state"] == "parked"]
+    assert "with it this run would come to 323.4" in parked["reason"]
+    shop.limits = replace(shop.limits, amount_per_run=Decimal("323.40"))
+    assert [row["state"] for row in shop.post()] == ["posted"]
+
+
+@pytest.mark.parametrize("written", [(), ("EUR,USD,1.1,2026-11-24,ECB",), ("EUR,GBP,0.86,2026-01-01,ECB",)])
+def test_case_68_without_a_rate_in_force_an_invoice_is_parked_and_the_others_go_on(
+    shop: Any, written: tuple[str, ...]
+) -> None:
+    rates(shop, *written)
+    shop.approve("00000000000a")
+    in_euro(shop)
+    rows = {row["client_id"]: row for row in shop.post()}
+    assert (rows["acme"]["state"], rows["beta"]["state"]) == ("posted", "parked")
+    assert (
+        "exchange_rates.csv has no rate from EUR to USD (or back) in force on 2026-11-23: add one, with its source."
+    ) in rows["beta"]["reason"]
+    rates(shop, "EUR,USD,1.1,2026-11-23,ECB")
+    assert [row["state"] for row in shop.post()] == ["posted"]
+
+
+def test_an_invoice_that_no_bound_can_measure_is_let_past_by_a_person(shop: Any) -> None:
+    (shop.book.seeds / "exchange_rates.csv").unlink()
+    in_euro(shop)
+    (row,) = shop.post()
+    assert row["state"] == "parked"
+    assert shop.post(release={row["reference"]}, actor="dana")[0]["state"] == "posted"
+
+
+def test_a_rate_nobody_can_read_stops_the_run_and_is_named(shop: Any) -> None:
+    rates(shop, "EUR,USD,1.1,2026-01-01,ECB", "EUR,USD,-1,2026-02-01,ECB")
+    shop.approve()
+    with pytest.raises(BadInput, match=r"exchange_rates.csv row 3 is no rate: `morton seeds check`"):
+        shop.post()
+    assert shop.made() == []
+
+
+def test_case_68_what_was_billed_before_in_another_currency_is_compared_by_its_worth(shop: Any) -> None:
+    before = {
+        "TxnDate": "2026-10-01",
+        "DocNumber": "1001",
+        "CustomerRef": {"value": "13"},
+        "CurrencyRef": {"value": "USD"},
+    }
+    shop.company.add_invoice(by_hand("84.00", **before), AT)
+    in_euro(shop)
+    (row,) = shop.post()
+    assert row["state"] == "parked"
+    assert (
+        "It comes to 169.4 USD (154 EUR, one EUR being 1.1 USD since 2026-01-01 (ECB)), and all that QuickBooks has for "
+        "this client in October 2026 is 84: more than limits.change_factor (2) times that."
+    ) in row["reason"]
+    shop.limits = replace(shop.limits, change_factor=Decimal("2.1"))
+    assert shop.post()[0]["state"] == "posted"
+
+
+def test_one_currency_needs_no_rate_to_be_compared_with_the_month_before(shop: Any) -> None:
+    rates(shop)
+    clients = shop.book.seeds / "clients.csv"
+    clients.write_text("client_id,currency,accounting_customer_id\nbeta,EUR,13\n", "utf-8")
+    shop.company.customers["13"]["CurrencyRef"] = {"value": "EUR"}
+    before = {
+        "TxnDate": "2026-10-01",
+        "DocNumber": "1001",
+        "CustomerRef": {"value": "13"},
+        "CurrencyRef": {"value": "EUR"},
+    }
+    shop.company.add_invoice(by_hand("60.00", **before), AT)
+    in_euro(shop)
+    assert "It comes to 154 EUR, and all that" in shop.post()[0]["reason"]
 
 
 def test_what_a_run_may_send_is_sent_and_the_rest_is_parked_for_good(shop: Any) -> None:

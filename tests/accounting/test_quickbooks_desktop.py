@@ -1,7 +1,7 @@
 """The state machine through QuickBooks Desktop's requests, and what each of its answers means."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from morton_pipeline.accounting import plan, post
+from morton_pipeline.accounting import plan, post, posting, status
 from morton_pipeline.accounting.adapter import Found, difference
-from morton_pipeline.accounting.drafts import Draft
+from morton_pipeline.accounting.drafts import Draft, request_key
 from morton_pipeline.accounting.errors import LookupFailed, NotSent, OutcomeUnknown, Refused, RunStopped
 from morton_pipeline.accounting.posting import open_adapter
 from morton_pipeline.accounting.quickbooks_desktop import QuickBooksDesktop, message_set_id
@@ -126,20 +126,92 @@ def test_trap_qbd_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) 
     assert len(desk.company.adds) == 1
 
 
-def test_a_status_quickbooks_cannot_read_is_no_leave_to_add(desk: Desk) -> None:
+def answering(desk: Desk, answer: str, *, to: Callable[[str], bool]) -> Callable[[], None]:
+    """Have QuickBooks give some requests this answer and carry none of them out, until what is returned is called."""
+    execute = desk.company.execute
+    desk.company.execute = lambda request: answer if to(request) else execute(request)  # type: ignore[method-assign]
+    return lambda: setattr(desk.company, "execute", execute)
+
+
+def envelope(attributes: str = "", content: str = "") -> str:
+    return f"<QBXML><QBXMLMsgsRs {attributes}>{content}</QBXMLMsgsRs></QBXML>"
+
+
+KEPT_AND_SAYS_NOTHING = envelope('messageSetStatusCode="0"', "<InvoiceAddRs/>")
+KEPT_AND_NOT_THERE = envelope('messageSetStatusCode="0"', '<InvoiceAddRs statusCode="0" statusMessage="Status OK"/>')
+UNREADABLE = {
+    "9001": envelope('messageSetStatusCode="9001"'),
+    "9003": envelope('messageSetStatusCode="9003"'),
+    "9004": envelope('messageSetStatusCode="9004"'),
+    "no status": envelope(),
+    "kept without a status": KEPT_AND_SAYS_NOTHING,
+    "kept as made and not there": KEPT_AND_NOT_THERE,
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_trap_qbd_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_person(desk: Desk, name: str) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
-    invoice = invoices.current(desk.ledger)[0]
-    desk.company.execute = lambda request: (  # type: ignore[method-assign]
-        '<QBXML><QBXMLMsgsRs messageSetStatusCode="9001"/></QBXML>'
-        if _is_status(request)
-        else type(desk.company).execute(desk.company, request)
-    )
+    mend = answering(desk, UNREADABLE[name], to=_is_status)
     (row,) = desk.post()
     assert (row["state"], desk.company.adds) == ("uncertain", [])
-    assert "9001" in row["reason"]
-    assert invoice.reference == row["reference"]
+    desk.company.requests.clear()
+    (row,) = desk.post()
+    assert (row["state"], desk.company.adds) == ("parked", [])
+    assert "InvoiceQuery" in desk.kinds(), "it was asked for by number before"
+    words = name if name.isdigit() else "no status" if name == "no status" else "say"
+    assert words in row["reason"]
+    assert (
+        f"It shows no document numbered {row['reference']} or with that mark in its note, and nothing more is sent. "
+        f"Look there for one of 154 USD to customer {ACME}"
+    ) in row["reason"]
+    for _ in range(2):
+        desk.post()
+    assert (desk.only()["state"], desk.only()["reason"], desk.company.adds) == ("parked", row["reason"], [])
+    mend()
+    first = message_set_id(request_key(invoices.current(desk.ledger)[0]))
+    (row,) = desk.post(release={row["reference"]}, actor="dana")
+    assert (row["state"], len(desk.made())) == ("posted", 1)
+    assert first not in sets(desk), "under its old name its status could not be read"
+
+
+def test_trap_qbd_what_nobody_could_tell_and_is_found_later_is_taken_for_ours(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies before"]
+    desk.post()
+    mend = answering(desk, UNREADABLE["9001"], to=_is_status)
+    for _ in range(2):
+        desk.post()
+    assert desk.only()["state"] == "parked"
+    payload = json.loads(invoices.current(desk.ledger)[0].payload)
+    line = {"ItemRef": {"ListID": SEAT}, "Amount": "154.00"}
+    fields = {"CustomerRef": {"ListID": ACME}, "RefNumber": payload["RefNumber"], "Memo": payload["Memo"]}
+    txn_id = desk.company.add_by_hand("Invoice", {**fields, "InvoiceLineAdd": line})
+    mend()
+    (row,) = desk.post()
+    assert (row["state"], row["accounting_id"], desk.company.adds) == ("posted", txn_id, [])
+
+
+def test_a_row_nobody_can_tell_the_invoice_of_is_not_decided_anew(desk: Desk) -> None:
+    desk.approve()
+    desk.faults = ["dies before"]
+    desk.post()
+    answering(desk, UNREADABLE["9001"], to=_is_status)
+    for _ in range(2):
+        desk.post()
+    assert desk.only()["state"] == "parked"
+    assert len(desk.decide("reopen", "00000000000a").refused) == 1
+
+
+@pytest.mark.parametrize("code", ["", "0", "1000"])
+def test_trap_qbd_an_add_that_is_never_answered_clearly_ends_with_a_person(desk: Desk, code: str) -> None:
+    desk.approve()
+    status_code = f'statusCode="{code}"' if code else ""
+    answering(desk, envelope("", f"<InvoiceAddRs {status_code}/>"), to=lambda request: "InvoiceAddRq" in request)
+    states = [desk.post()[0]["state"] for _ in range(3)]
+    assert (states, desk.made()) == (["uncertain", "parked", "parked"], [])
 
 
 def test_an_add_nobody_took_was_not_sent(desk: Desk) -> None:
@@ -485,6 +557,166 @@ def test_outside_a_visit_invoices_are_planned_and_posting_says_what_to_run(desk:
     with pytest.raises(RunStopped, match=r"`morton connector`"):
         open_adapter(desk.book, desk.ledger).list_since(date(2026, 11, 1))
     assert desk.company.requests == []
+
+
+def by_hand(desk: Desk, amount: str = "154.00") -> str:
+    line = {"ItemRef": {"ListID": SEAT}, "Amount": amount, "ServiceDate": "2026-11-01"}
+    fields = {"CustomerRef": {"ListID": ACME}, "RefNumber": "1042", "InvoiceLineAdd": line}
+    return desk.company.add_by_hand("Invoice", fields)
+
+
+def ask_to_link(desk: Desk, txn_id: str) -> dict[str, Any]:
+    """Ask for it as the command does, while no visit is on."""
+    return posting.link(desk.book, desk.ledger, desk.only()["reference"], txn_id, at=AT, actor="dana")
+
+
+def test_case_71_a_link_asked_for_between_visits_is_written_down_and_made_at_the_next(desk: Desk) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    assert desk.post()[0]["state"] == "parked"
+    asked, before = ask_to_link(desk, txn_id), len(desk.company.requests)
+    assert (asked["state"], len(desk.company.requests) - before) == ("planned", 0)
+    assert asked["reason"] == (
+        f"dana wants it linked to QuickBooks Desktop invoice {txn_id}: will be done at the Web Connector's next visit, "
+        "and it is not sent before."
+    )
+    (row,) = desk.post()
+    assert (row["state"], row["accounting_id"], desk.company.adds) == ("posted", txn_id, [])
+    assert row["reason"] == "dana linked it to QuickBooks Desktop invoice 1042; nothing was sent."
+    assert (desk.post(), desk.verify()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why"),
+    [("another amount", "its net total is 153.99, not 154 USD"), ("none", "has no invoice 9-9 that stands"),
+     ("no id", "refused the query for Invoice")],
+)  # fmt: skip
+def test_what_cannot_be_linked_is_parked_with_the_reason_and_never_sent_by_itself(
+    desk: Desk, chosen: str, why: str
+) -> None:
+    desk.limits = replace(desk.limits, amount_per_invoice=Decimal(100))
+    desk.approve()
+    desk.post()
+    desk.limits = replace(desk.limits, amount_per_invoice=Decimal(1000))
+    if chosen == "no id":
+        desk.company.answer_refusal = (3000, 'The given object ID "x" in the field "list id" is invalid.')
+    ask_to_link(desk, {"another amount": by_hand(desk, "153.99"), "none": "9-9", "no id": "x"}[chosen])
+    reasons = {desk.post()[0]["reason"]}
+    desk.company.answer_refusal = None
+    reasons |= {row["reason"] for _ in range(2) for row in desk.post()}
+    assert (desk.only()["state"], desk.company.adds, len(reasons)) == ("parked", [], 1)
+    assert "dana wanted it linked" in min(reasons)
+    assert why in min(reasons)
+    (row,) = desk.post(release={desk.only()["reference"]}, actor="dana")
+    assert (row["state"], len(desk.company.adds)) == ("posted", 1)
+
+
+def test_a_link_that_got_no_answer_stays_asked_for_and_nothing_is_sent(desk: Desk) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    desk.post()
+    ask_to_link(desk, txn_id)
+
+    def lost(was_handed_over: bool) -> Any:
+        def ask(_: str) -> str:
+            raise qbxml.Unanswered("the Web Connector closed the connection.", was_handed_over=was_handed_over)
+
+        return QuickBooksDesktop("desktop", ask, home_currency="USD", is_pending=False, today=lambda: AT.date())
+
+    for was_handed_over in (True, False):
+        post(desk.book, desk.ledger, desk.rows, at=AT, adapter=lost(was_handed_over))
+        assert (desk.only()["state"], desk.company.adds) == ("planned", [])
+    assert desk.post()[0]["state"] == "posted"
+    assert desk.company.adds == []
+
+
+def test_a_link_whose_approval_was_undone_is_not_made(desk: Desk) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    desk.post()
+    ask_to_link(desk, txn_id)
+    desk.decide("reopen", "00000000000a")
+    desk.post()
+    assert (desk.only()["state"], desk.company.adds) == ("refused", [])
+    assert "Taken back before it was sent" in desk.only()["reason"]
+
+
+def test_an_id_no_system_gives_is_not_written_down(desk: Desk) -> None:
+    desk.approve()
+    by_hand(desk)
+    desk.post()
+    with pytest.raises(BadInput, match="no ids of 61 characters"):
+        ask_to_link(desk, "x" * 61)
+    assert desk.only()["state"] == "parked"
+
+
+def test_what_is_released_between_visits_is_sent_at_the_next(desk: Desk) -> None:
+    by_hand(desk)
+    desk.approve()
+    reference = desk.post()[0]["reference"]
+    (row,) = post(desk.book, desk.ledger, desk.rows, at=AT, release={reference}, actor="dana")
+    assert (row["state"], desk.company.adds) == ("planned", [])
+    assert desk.post()[0]["state"] == "posted"
+
+
+def test_invoices_are_read_back_at_the_next_visit_and_each_says_what_was_found(desk: Desk) -> None:
+    decisions = [desk.approve("00000000000a"), desk.approve("00000000000b", client_id="beta")]
+    desk.post()
+    posted_at = {row["reference"]: row["updated_at"] for row in status(desk.ledger)}
+    before = len(desk.company.requests)
+    asked = posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+    assert {(r["state"], r["reason"]) for r in asked} == {
+        ("posted", "dana wants it read back: will be done at the Web Connector's next visit.")
+    }
+    posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+    assert len(desk.company.requests) == before
+    gone, kept = desk.made()
+    desk.company.delete(gone["TxnID"])
+    read, drifted = posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
+    assert (len(read), [row["accounting_id"] for row in drifted]) == (2, [gone["TxnID"]])
+    assert {row["accounting_id"]: row["reason"] for row in status(desk.ledger)} == {
+        gone["TxnID"]: f"Read back on 2026-11-23: QuickBooks Desktop invoice {gone['TxnID']}: it is gone.",
+        kept["TxnID"]: "Read back on 2026-11-23: it is as it was approved.",
+    }
+    assert {row["reference"]: row["updated_at"] for row in status(desk.ledger)} == posted_at, (
+        "a remark moves nothing: what the lists say of it still counts"
+    )
+    assert posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w") == ([], [])
+    assert (desk.post(), len(decisions), len(desk.company.adds)) == ([], 2, 2)
+
+
+def test_what_a_reading_back_did_not_reach_stays_asked_for(desk: Desk) -> None:
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    desk.post()
+    posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+    reads = 0
+
+    def ask(request: str) -> str:
+        nonlocal reads
+        reads += "<TxnID>" in request
+        if reads > 1:
+            raise qbxml.Unanswered("the Web Connector closed the connection.", was_handed_over=False)
+        return desk.ask(request)
+
+    adapter = QuickBooksDesktop("desktop", ask, home_currency="USD", is_pending=False, today=lambda: AT.date())
+    with pytest.raises(NotSent):
+        posting.verify_as_asked(desk.ledger, adapter, at=AT, actor="w")
+    read, drifted = posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
+    assert (len(read), drifted) == (1, [])
+
+
+def test_a_linked_invoice_is_read_back_like_any_other(desk: Desk) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    desk.post()
+    ask_to_link(desk, txn_id)
+    desk.post()
+    for said in ("it is as it was approved.", f"QuickBooks Desktop invoice {txn_id}: its net total is 0, not 154 USD."):
+        posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+        posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
+        assert desk.only()["reason"] == f"Read back on 2026-11-23: {said}"
+        desk.company.void(txn_id)
 
 
 def test_no_secret_is_in_what_is_sent_or_said(desk: Desk) -> None:

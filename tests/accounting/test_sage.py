@@ -25,6 +25,7 @@ from morton_pipeline.ledger import invoices, open_ledger, verify
 from morton_pipeline.simulator.commit_faults import FaultPlan
 from morton_pipeline.simulator.sage import Company, create_app
 from tests.accounting.conftest import Fault, Shop, Wire
+from tests.conftest import RATES
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -107,6 +108,7 @@ def book(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Book:
         "client_id,client_name,accounting_customer_id\nacme,Acme Corp,c-12\nbeta,Beta & Söhne,c-13\n", "utf-8"
     )
     (seeds / "services.csv").write_text("service_id,accounting_item_id\nm365_bp,s-7\nedr,p-8\n", "utf-8")
+    (seeds / "exchange_rates.csv").write_text(RATES, "utf-8")
     return Book(tmp_path)
 
 

@@ -48,6 +48,7 @@ CONNECTIONS = {
     "sieve": "files",
     "monthly": "files",
     "rarely": "files",
+    "amended": "files",
     "guard": "files",
     "books": "quickbooks_online",
 }
@@ -81,6 +82,10 @@ _DATED = {
         datetime(2026, 9, 16, 6, tzinfo=UTC): date(2026, 9, 15),
         datetime(2026, 11, 17, 6, tzinfo=UTC): date(2026, 11, 14),
     },
+    "amended": {
+        datetime(2026, 11, 2, 6, tzinfo=UTC): date(2026, 10, 31),
+        LATER - timedelta(minutes=30): date(2026, 10, 31),
+    },
 }
 """Tools whose reports say which day they are of: when each was read, and its day. They are read at no other time."""
 _DECLARED = {"shield": ("    title: Mail Shield", "    category: security"), "guard": ("    category: security",)}
@@ -106,6 +111,9 @@ class _Fact:
     row: Row
     since: datetime
     until: datetime = _NEVER
+    told_from: datetime = FIRST
+    """A report may be written anew: from when, and until when, its day's report says so."""
+    told_until: datetime = _NEVER
 
 
 @dataclass
@@ -312,10 +320,12 @@ class Scenario:
         }, FIRST, _NEVER)  # fmt: skip
 
     def reported(self, client: str, plan: str, quantity: str, unit: str | None = "mailbox", tool: str = "shield", *,
-                 since: When = FIRST, until: When = _NEVER, **fields: Any) -> None:  # fmt: skip
+                 since: When = FIRST, until: When = _NEVER, told_from: datetime = FIRST, told_until: datetime = _NEVER,
+                 **fields: Any) -> None:  # fmt: skip
         """Let a tool that was declared count something of a client; such a tool lists no companies.
 
-        Where its reports say which day they are of, `since` and `until` are about those days.
+        Where its reports say which day they are of, `since` and `until` are about those days, and a day's report may
+        be another one when it is read again: `told_from` and `told_until` are about when it is read.
         """
         company = {"connection_id": tool, "company_id": client}
         if not any(company.items() <= row.items() for row in self.seeds["company_mappings"]):
@@ -324,6 +334,7 @@ class Scenario:
             "record_id": f"{client}/{plan if tool in _DATED else self._next()}", "company_id": client,
             "company_name": client.title(), "sku": plan, "quantity": quantity, "unit": unit, **fields,
         }, FIRST.replace(month=1) if tool in _DATED and since == FIRST else since, until)  # fmt: skip
+        self.facts[-1].told_from, self.facts[-1].told_until = told_from, told_until
 
     def invoice(
         self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST, document: str = "Invoice",
@@ -435,7 +446,11 @@ class Scenario:
         day = _DATED[connection].get(at)
         if day is not None:
             ends_at = datetime.combine(day, time.max, UTC)
-            rows = [f.row for f in self.facts if f.list[0] == connection and f.since <= ends_at < f.until]
+            rows = [
+                f.row
+                for f in self.facts
+                if f.list[0] == connection and f.since <= ends_at < f.until and f.told_from <= at < f.told_until
+            ]
             yield Extraction(connection, "files", "records", "", "", at, rows, stands_for_on=day)
 
     def _add(self, connection: str, endpoint: str, tenant: str, row: Row, since: When, until: When) -> Row:

@@ -16,6 +16,7 @@ from morton_pipeline.book import Book, Limits
 from morton_pipeline.extract.qbxml import Unanswered
 from morton_pipeline.ledger import Ledger, Outcome, decide, open_ledger
 from morton_pipeline.simulator.quickbooks_desktop import CompanyFile
+from tests.conftest import RATES
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ACME, BETA = "80000012-1326159291", "80000013-1326159292"
@@ -47,6 +48,7 @@ def make_book(root: Path, *, more: str = "") -> Book:
     (root / "seeds" / "services.csv").write_text(
         f"service_id,service_name,accounting_item_id\nm365_bp,Business Premium,{SEAT}\nedr,Managed EDR,{EDR}\n", "utf-8"
     )
+    (root / "seeds" / "exchange_rates.csv").write_text(f"{RATES}CAD,USD,0.72,2026-01-01,BoC\n", "utf-8")
     return Book(root)
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import zeep.exceptions
+from click.testing import CliRunner
 
 from morton_pipeline.accounting import status
+from morton_pipeline.cli import cli
 from morton_pipeline.connector import service as service_module
 from morton_pipeline.simulator.quickbooks_desktop import Died, WebConnector
 from morton_pipeline.warehouse.load import latest
@@ -46,6 +48,42 @@ def test_a_visit_sends_what_is_approved_and_reads_every_list(desk: Desk, serve: 
         }  # fmt: skip
         assert quickbooks.visit() == "none", "nothing is left to do"
     assert len(desk.company.adds) == 2
+
+
+def morton(desk: Desk, *words: str) -> Any:
+    done = CliRunner().invoke(cli, ["--book", str(desk.book.root), "invoices", *words])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def test_case_71_what_is_asked_between_visits_is_done_by_the_next_which_says_the_outcome(
+    desk: Desk, serve: Serve
+) -> None:
+    line = {"ItemRef": {"ListID": SEAT}, "Amount": "154.00", "ServiceDate": "2026-11-01"}
+    by_hand = desk.company.add_by_hand("Invoice", {"CustomerRef": {"ListID": ACME}, "InvoiceLineAdd": line})
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta", service_id="edr", service_name="Managed EDR")
+    next_visit = "will be done at the Web Connector's next visit"
+    with serve() as serving:
+        quickbooks = connector(desk, serving)
+        assert quickbooks.visit() == "Invoices: 1 parked, 1 posted. Lists read: 4 of 4."
+        serving.rest()
+        assert quickbooks.visit() == "none"
+        (reference,) = [row["reference"] for row in status(desk.ledger) if row["state"] == "parked"]
+        assert next_visit in morton(desk, "link", reference, by_hand, "--as", "dana").stderr
+        assert "dana wants it linked" in morton(desk, "status", "--format", "json").stdout
+        assert quickbooks.visit() == "Invoices: 1 posted."
+        serving.rest()
+        assert next_visit in morton(desk, "verify", "--as", "dana").stderr
+        made = next(d for d in desk.made() if d["TxnID"] != by_hand)
+        desk.company.delete(made["TxnID"])
+        told = quickbooks.visit()
+        serving.rest()
+        assert told.startswith("Invoices read back: 2, of which 1 are not as they were approved. ")
+        assert f"QuickBooks Desktop invoice {made['TxnID']}: it is gone." in told
+        assert "it is gone" in morton(desk, "status", "--format", "json").stdout
+        assert quickbooks.visit() == "none", "what was asked is done"
+    assert len(desk.company.adds) == 1
 
 
 @pytest.mark.parametrize(

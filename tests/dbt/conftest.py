@@ -55,7 +55,8 @@ def _prepare(project: Project) -> None:
         (project.root / f"project/seeds/{name}.csv").write_text(",".join(c.name for c in columns) + "\n", "utf-8")
     with connect(Book(project.root), "test") as con:
         tables.ensure(con)
-        con.execute("create table raw.clock as select cast(? as timestamp) as as_of_at", [wall().replace(tzinfo=None)])
+        clock = "create table raw.clock as select cast(? as timestamp) as as_of_at, 10 as close_after_days"
+        con.execute(clock, [wall().replace(tzinfo=None)])
     parsed = project.run("parse")
     assert parsed.returncode == 0, parsed.stdout + parsed.stderr
 

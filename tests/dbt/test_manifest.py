@@ -57,7 +57,14 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
-    "discrepancies": {"invoiced_as", "billed_to", "unexplained_quantity"},
+    "discrepancies": {
+        "invoiced_as",
+        "billed_to",
+        "corrects_month",
+        "closed_at",
+        "lost_unit_days",
+        "unexplained_quantity",
+    },
     "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
     "margins": {

@@ -51,7 +51,7 @@ def seen(monkeypatch: pytest.MonkeyPatch, dbt_folder: Path) -> list[str]:
         with lock.connect(book, "test"):
             happened.append("before")
 
-    def after(book: Book) -> None:
+    def after(book: Book, at: object) -> None:
         assert (book.data / "warehouse.owner.json").exists()
         happened.append("after")
         publish(book)

@@ -15,6 +15,7 @@ from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import Ledger, Outcome, decide, decisions, invoices, tables, verify
 from morton_pipeline.ledger.audit import write
 from morton_pipeline.ledger.lines import line_digest
+from morton_pipeline.rates import Rate, Rates
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 LATER = date(2027, 2, 1)
@@ -337,6 +338,32 @@ def test_a_second_approval_of_another_seal_is_a_first_one(row: Row, choose: Choo
     limits = replace(Limits(), four_eyes_above=Decimal(100))
     choose(row(), limits=limits)
     assert choose(row(seal="b" * 64), limits=limits, actor="bob").applied[0]["action"] == "first_approval"
+
+
+EURO = Rate("EUR", "USD", Decimal("1.1"), date(2026, 11, 23), "ECB")
+
+
+@pytest.mark.parametrize(("limit", "action"), [("169.39", "first_approval"), ("169.40", "approve")])
+def test_case_68_the_second_person_is_asked_for_by_what_an_amount_is_worth(
+    row: Row, choose: Choose, limit: str, action: str
+) -> None:
+    words = {"limits": replace(Limits(), four_eyes_above=Decimal(limit)), "rates": Rates("USD", [EURO])}
+    assert choose(row(currency="EUR"), **words).applied[0]["action"] == action
+    if action == "first_approval":
+        said = why(choose(row(currency="EUR"), **words))
+        assert said.startswith("154.0000 EUR, one EUR being 1.1 USD since 2026-11-23 (ECB), is above 169.39 USD: ann")
+
+
+def test_case_68_what_nobody_can_tell_the_worth_of_is_not_approved_where_a_second_person_may_be_needed(
+    row: Row, choose: Choose
+) -> None:
+    rates = Rates("USD", [replace(EURO, effective_from=date(2026, 11, 24))])
+    said = why(choose(row(currency="EUR"), limits=replace(Limits(), four_eyes_above=Decimal(1000)), rates=rates))
+    assert said == (
+        "nobody can tell whether it is above 1000 USD, which takes a second person. exchange_rates.csv has no rate from "
+        "EUR to USD (or back) in force on 2026-11-23: add one, with its source."
+    )
+    assert choose(row(currency="EUR"), rates=rates).refused == []
 
 
 def test_below_the_limit_one_person_is_enough(row: Row, choose: Choose) -> None:

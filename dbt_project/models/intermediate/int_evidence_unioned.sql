@@ -285,3 +285,36 @@ from invoiced
 union all
 select *
 from below_cost
+union all
+select
+    discrepancy_id,
+    vendor,
+    connection_id,
+    record_path,
+    record_id,
+    record_name,
+    quantity,
+    bucket,
+    bucket_reason,
+    first_seen_on,
+    last_seen_on,
+    service_pattern_key,
+    change
+from {{ ref("int_correction_records") }}
+union all
+-- Of a closed month, what it was closed with.
+select
+    discrepancy_id,
+    vendor,
+    connection_id,
+    record_path,
+    record_id,
+    record_name,
+    quantity,
+    bucket,
+    bucket_reason,
+    first_seen_on,
+    last_seen_on,
+    service_pattern_key,
+    change
+from {{ ref("stg_morton__closed_evidence") }}

@@ -1,4 +1,4 @@
--- The version of each record that a finding was measured with, and the reading that brought it or took it away.
+-- The last version of each record that stood for a finding, and the reading that brought it or took it away.
 with
 
     versions as (
@@ -8,6 +8,7 @@ with
             evidence.record_path,
             evidence.change,
             evidence.bucket,
+            evidence.last_seen_on,
             records.connection_id,
             records.endpoint,
             records.tenant_id,
@@ -24,7 +25,7 @@ with
             {{ ref("int_records_classified") }} as records
             on records.record_path = evidence.record_path
             and records.vendor = evidence.vendor
-            and records.start_on <= findings.measured_on
+            and records.start_on <= evidence.last_seen_on
     ),
 
     -- A reading changes records when it is made; one that was held back, when it is accepted.
@@ -41,6 +42,7 @@ select
     versions.vendor,
     versions.record_path,
     versions.bucket,
+    versions.last_seen_on,
     versions.connection_id,
     versions.endpoint,
     versions.tenant_id,

@@ -166,6 +166,18 @@ select
                 then '.'
                 else '; at list price ' || {{ say_money("variance_amount", "currency") }} || ' a month.'
             end
+        when 'correction'
+        then
+            remark || case
+                when added_count + removed_count = 0
+                then '.'
+                else
+                    ' ('
+                    || cast(added_count as {{ dbt.type_string() }})
+                    || ' added, '
+                    || cast(removed_count as {{ dbt.type_string() }})
+                    || ' removed).'
+            end
         when 'below_cost'
         then
             remark || case

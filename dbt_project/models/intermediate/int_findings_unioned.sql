@@ -11,6 +11,7 @@ with
                 dbt.listagg(
                     "distinct case when amount >= 0 then coalesce(doc_number, accounting_id) end",
                     "', '",
+                    "order by case when amount >= 0 then coalesce(doc_number, accounting_id) end",
                 )
             }} as invoiced_as
         from {{ ref("int_invoiced_quantities") }}
@@ -90,6 +91,44 @@ with
             last_on as measured_on,
             cast(null as {{ dbt.type_string() }}) as remark
         from {{ ref("int_invoice_mismatches") }}
+        where is_standing
+    ),
+
+    -- A correction begins with the month it corrects, whose invoices it is about.
+    corrections as (
+        select
+            period_month,
+            client_id,
+            client_name,
+            service_id,
+            service_name,
+            'correction' as kind,
+            vendor,
+            client_id as client_subject,
+            service_id as service_subject,
+            observed_quantity,
+            contracted_quantity,
+            variance_quantity,
+            price,
+            currency,
+            variance_amount,
+            variance_amount as accumulated_amount,
+            unlapsed_amount,
+            corrects_month as began_on,
+            'known' as source_state,
+            source_as_of_at,
+            false as is_late_measured,
+            contract_text,
+            cast(null as {{ dbt.type_string() }}) as billing_model,
+            cast(null as decimal(18, 4)) as minimum_quantity,
+            cast(null as decimal(18, 4)) as included_quantity,
+            cast(null as {{ dbt.type_string() }}) as unit,
+            is_within_tolerance,
+            is_estimate,
+            true as has_agreed_set,
+            measured_on,
+            remark
+        from {{ ref("int_corrections") }}
     ),
 
     unmapped as (
@@ -254,17 +293,41 @@ with
         union all
         select *
         from below_cost
+        union all
+        select *
+        from corrections
+    ),
+
+    dated as (
+        select
+            *,
+            case when kind = 'correction' then began_on end as corrects_month,
+            case when kind = 'correction' then began_on else period_month end as subject_month
+        from unioned
     )
 
 select
-    unioned.*,
-    {{ discrepancy_id("unioned.period_month", "unioned.client_subject", "unioned.service_subject", "unioned.kind") }}
+    dated.*,
+    {{ discrepancy_id("dated.subject_month", "dated.client_subject", "dated.service_subject", "dated.kind") }}
     as discrepancy_id,
     invoiced.invoiced_quantity,
-    invoiced.invoiced_as
-from unioned
+    invoiced.invoiced_as,
+    variances.lost_unit_days
+from dated
 left join
     invoiced
-    on invoiced.client_id = unioned.client_id
-    and invoiced.service_id = unioned.service_id
-    and invoiced.period_month = unioned.period_month
+    on invoiced.client_id = dated.client_id
+    and invoiced.service_id = dated.service_id
+    and invoiced.period_month = dated.subject_month
+left join
+    {{ ref("int_usage_variances") }} as variances
+    on variances.client_id = dated.client_id
+    and variances.service_id = dated.service_id
+    and variances.period_month = dated.period_month
+    and variances.kind = dated.kind
+left join
+    {{ ref("stg_morton__closed_periods") }} as closed
+    on closed.client_id = dated.client_id
+    and closed.period_month = dated.period_month
+-- A closed month keeps the rows it was closed with; only what its invoices bill is still looked at.
+where closed.client_id is null or dated.kind = 'invoice_mismatch'

@@ -97,26 +97,35 @@ with
             )
     ),
 
-    agreed as (
-        select months.*
+    -- A closed month is held against the contracts as they were known when it was closed, for as long as invoices come;
+    -- against those known now as well, for the difference is corrected in the open month.
+    views as (
+        select periods.client_id, periods.period_month, false as is_as_closed, closed.client_id is null as is_standing
         from periods
-        inner join
-            {{ ref("int_contract_months") }} as months
-            on months.client_id = periods.client_id
-            and months.period_month = periods.period_month
+        left join
+            {{ ref("stg_morton__closed_periods") }} as closed
+            on closed.client_id = periods.client_id
+            and closed.period_month = periods.period_month
+        union all
+        select client_id, period_month, true as is_as_closed, true as is_standing
+        from {{ ref("stg_morton__closed_periods") }}
     ),
 
     subjects as (
-        select client_id, period_month, service_id
-        from agreed
+        select client_id, period_month, service_id, is_as_closed
+        from {{ ref("int_period_terms") }}
+        where contract_text is not null
         union
-        select client_id, period_month, service_id
+        select invoiced.client_id, invoiced.period_month, invoiced.service_id, views.is_as_closed
         from invoiced
+        inner join views on views.client_id = invoiced.client_id and views.period_month = invoiced.period_month
     ),
 
     priced as (
         select
             periods.*,
+            views.is_as_closed,
+            views.is_standing,
             services.service_id,
             services.service_name,
             coalesce(agreed.contract_text, '') as contract_text,
@@ -129,21 +138,27 @@ with
                 ) as decimal(18, 4)
             ) as price,
             coalesce(agreed.tolerance_quantity, 0) as tolerance_quantity,
-            positions.observed_quantity,
+            agreed.observed_quantity,
             coalesce(invoiced.others_quantity, 0) as others_quantity,
             invoiced.others_amount_only,
             coalesce(posted.contracted_quantity, 0) as posted_quantity
         from subjects
         inner join periods on periods.client_id = subjects.client_id and periods.period_month = subjects.period_month
         inner join
+            views
+            on views.client_id = subjects.client_id
+            and views.period_month = subjects.period_month
+            and views.is_as_closed = subjects.is_as_closed
+        inner join
             {{ ref("int_services") }} as services
             on services.service_id = subjects.service_id
             and services.accounting_item_id is not null
         left join
-            agreed
+            {{ ref("int_period_terms") }} as agreed
             on agreed.client_id = subjects.client_id
             and agreed.service_id = subjects.service_id
             and agreed.period_month = subjects.period_month
+            and agreed.is_as_closed = subjects.is_as_closed
         left join
             invoiced
             on invoiced.client_id = subjects.client_id
@@ -154,11 +169,6 @@ with
             on posted.client_id = subjects.client_id
             and posted.service_id = subjects.service_id
             and posted.period_month = subjects.period_month
-        left join
-            {{ ref("int_positions") }} as positions
-            on positions.client_id = subjects.client_id
-            and positions.service_id = subjects.service_id
-            and {{ stands_on("positions", "periods.last_on") }}
     ),
 
     compared as (

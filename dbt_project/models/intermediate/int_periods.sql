@@ -34,17 +34,41 @@ with
         select distinct
             client_id, today_on, first_read_on, cast({{ dbt.date_trunc("month", "day_on") }} as date) as period_month
         from days
+    ),
+
+    bounded as (
+        select
+            client_id,
+            period_month,
+            today_on,
+            period_month = cast({{ dbt.date_trunc("month", "today_on") }} as date) as is_open,
+            case
+                when period_month = cast({{ dbt.date_trunc("month", "today_on") }} as date)
+                then today_on
+                else cast({{ dbt.last_day("period_month", "month") }} as date)
+            end as last_on,
+            -- Reports tell of months in which nobody read anything yet.
+            period_month < cast({{ dbt.date_trunc("month", "first_read_on") }} as date) as is_before_first_reading
+        from months
     )
 
 select
-    client_id,
-    period_month,
-    period_month = cast({{ dbt.date_trunc("month", "today_on") }} as date) as is_open,
-    case
-        when period_month = cast({{ dbt.date_trunc("month", "today_on") }} as date)
-        then today_on
-        else cast({{ dbt.last_day("period_month", "month") }} as date)
-    end as last_on,
-    -- Reports tell of months in which nobody read anything yet.
-    period_month < cast({{ dbt.date_trunc("month", "first_read_on") }} as date) as is_before_first_reading
-from months
+    bounded.client_id,
+    bounded.period_month,
+    bounded.is_open,
+    bounded.last_on,
+    bounded.is_before_first_reading,
+    -- A month that is due is closed with this very build.
+    coalesce(
+        closed.closed_at,
+        case
+            when not bounded.is_open and {{ plus_days("clock.close_after_days", "bounded.last_on") }} < bounded.today_on
+            then clock.as_of_at
+        end
+    ) as closed_at
+from bounded
+cross join {{ ref("stg_morton__clock") }} as clock
+left join
+    {{ ref("stg_morton__closed_periods") }} as closed
+    on closed.client_id = bounded.client_id
+    and closed.period_month = bounded.period_month

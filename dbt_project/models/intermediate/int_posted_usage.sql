@@ -11,7 +11,7 @@ with
             sum(case when variance_quantity > 0 then variance_quantity else 0 end) as under_billed_quantity,
             max(currency) as currency,
             max(price) as price
-        from {{ ref("int_usage_variances") }}
+        from {{ ref("int_usage_standing") }}
         group by client_id, service_id, period_month
     ),
 
@@ -37,7 +37,7 @@ with
             on variances.client_id = lines.client_id
             and variances.service_id = lines.service_id
             and variances.period_month = lines.period_month
-        where lines.state = 'posted' and lines.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+        where lines.state = 'posted' and lines.kind in {{ usage_kinds() }}
         group by lines.client_id, lines.service_id, lines.period_month
     ),
 
@@ -62,15 +62,11 @@ with
         inner join {{ ref("int_clients") }} as clients on clients.client_id = billed.client_id
         inner join {{ ref("int_services") }} as services on services.service_id = billed.service_id
         left join
-            {{ ref("int_periods") }} as periods
-            on periods.client_id = billed.client_id
-            and periods.period_month = billed.period_month
-        left join
-            {{ ref("int_contract_versions") }} as contracts
+            {{ ref("int_period_terms") }} as contracts
             on contracts.client_id = billed.client_id
             and contracts.service_id = billed.service_id
-            and contracts.effective_from <= periods.last_on
-            and contracts.effective_to > periods.last_on
+            and contracts.period_month = billed.period_month
+            and contracts.is_standing
         left join
             others
             on others.client_id = billed.client_id

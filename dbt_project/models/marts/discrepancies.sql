@@ -3,7 +3,7 @@ with
     latest as (select * from {{ ref("stg_ledger__decisions") }} where is_latest),
 
     invoiced as (
-        select discrepancy_id, sum(quantity) as quantity, sum(amount) as amount
+        select discrepancy_id, sum(quantity) as quantity, sum(amount) as amount, max(period_month) as sent_month
         from {{ ref("stg_ledger__invoice_lines") }}
         where state = 'posted'
         group by discrepancy_id
@@ -18,7 +18,7 @@ with
 
     clawed as (
         select findings.discrepancy_id, sum(sent_since.amount) as amount
-        from {{ ref("int_findings_sealed") }} as findings
+        from {{ ref("int_findings_standing") }} as findings
         inner join
             sent_since
             on sent_since.client_id = findings.client_id
@@ -36,6 +36,7 @@ with
             invoiced.amount is not null as is_sent,
             invoiced.quantity as sent_quantity,
             invoiced.amount as sent_amount,
+            invoiced.sent_month,
             coalesce(usage.usage_quantity, invoiced.quantity, 0) as posted_quantity,
             coalesce(usage.usage_amount, invoiced.amount, 0) as posted_amount
         from
@@ -44,12 +45,12 @@ with
                     *,
                     -- A month in which a contract ended may have a row under it and one
                     -- without: then each is netted with what was billed under its own name.
-                    kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
-                    and sum(
-                        case when kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage') then 1 else 0 end
-                    ) over (partition by client_id, service_id, period_month)
+                    kind in {{ usage_kinds() }}
+                    and sum(case when kind in {{ usage_kinds() }} then 1 else 0 end) over (
+                        partition by client_id, service_id, period_month
+                    )
                     = 1 as is_only_usage
-                from {{ ref("int_findings_sealed") }}
+                from {{ ref("int_findings_standing") }}
             ) as findings
         left join invoiced on invoiced.discrepancy_id = findings.discrepancy_id
         left join
@@ -93,7 +94,10 @@ with
                         )
                     }}
             end as net_seal,
-            coalesce(clawed.amount, 0) as clawed_amount
+            -- A correction is about one month, and what was sent of it stands on its own lines.
+            case
+                when judged.kind = 'correction' then judged.posted_amount else coalesce(clawed.amount, 0)
+            end as clawed_amount
         from judged
         left join clawed on clawed.discrepancy_id = judged.discrepancy_id
         -- What was invoiced to the last unit under another kind leaves nothing to show under this one.
@@ -110,7 +114,7 @@ with
             services.service_name
         from invoiced
         inner join latest on latest.discrepancy_id = invoiced.discrepancy_id
-        left join {{ ref("int_findings_sealed") }} as findings on findings.discrepancy_id = invoiced.discrepancy_id
+        left join {{ ref("int_findings_standing") }} as findings on findings.discrepancy_id = invoiced.discrepancy_id
         left join {{ ref("int_clients") }} as clients on clients.client_id = latest.client_id
         left join {{ ref("int_services") }} as services on services.service_id = latest.service_id
         where findings.discrepancy_id is null
@@ -180,6 +184,9 @@ with
             end as status,
             latest.decided_by,
             latest.decided_at,
+            netted.corrects_month,
+            coalesce(netted.sent_month, latest.period_month) as settled_month,
+            netted.lost_unit_days,
             netted.unexplained_quantity
         from netted
         cross join {{ ref("stg_morton__clock") }} as clock
@@ -217,6 +224,9 @@ with
             'invoiced' as status,
             decided_by,
             decided_at,
+            cast(null as date) as corrects_month,
+            cast(null as date) as settled_month,
+            cast(null as decimal(18, 4)) as lost_unit_days,
             cast(null as decimal(18, 4)) as unexplained_quantity
         from settled
     ),
@@ -256,12 +266,15 @@ with
             'excluded' as status,
             latest.decided_by,
             latest.decided_at,
+            cast(null as date) as corrects_month,
+            cast(null as date) as settled_month,
+            cast(null as decimal(18, 4)) as lost_unit_days,
             cast(null as decimal(18, 4)) as unexplained_quantity
         from latest
         cross join {{ ref("stg_morton__clock") }} as clock
         left join {{ ref("int_clients") }} as clients on clients.client_id = latest.client_id
         left join {{ ref("int_services") }} as services on services.service_id = latest.service_id
-        left join {{ ref("int_findings_sealed") }} as findings on findings.discrepancy_id = latest.discrepancy_id
+        left join {{ ref("int_findings_standing") }} as findings on findings.discrepancy_id = latest.discrepancy_id
         left join invoiced on invoiced.discrepancy_id = latest.discrepancy_id
         where
             latest.action = 'exclude'
@@ -279,12 +292,24 @@ with
         union all
         select *
         from excluded_rows
+    ),
+
+    -- A correction waits in the open month, whichever that is, until it is settled: there it stays.
+    dated as (
+        select
+            unioned.*,
+            case
+                when corrects_month is not null and status in ('invoiced', 'written_off')
+                then settled_month
+                else period_month
+            end as row_month
+        from unioned
     )
 
 select
     discrepancy_id,
-    period_month,
-    client_id,
+    row_month as period_month,
+    dated.client_id,
     client_name,
     service_id,
     service_name,
@@ -310,5 +335,17 @@ select
     decided_at,
     invoiced_as,
     billed_to,
+    corrects_month,
+    coalesce(closed.closed_at, periods.closed_at) as closed_at,
+    cast(lost_unit_days as decimal(18, 4)) as lost_unit_days,
     cast(unexplained_quantity as decimal(18, 4)) as unexplained_quantity
-from unioned
+from dated
+left join
+    {{ ref("int_periods") }} as periods
+    on periods.client_id = dated.client_id
+    and periods.period_month = dated.row_month
+-- Also for a client who is in the seeds no more.
+left join
+    {{ ref("stg_morton__closed_periods") }} as closed
+    on closed.client_id = dated.client_id
+    and closed.period_month = dated.row_month

@@ -11,7 +11,7 @@ with
         inner join
             {{ ref("int_periods") }} as periods
             on periods.client_id = discrepancies.client_id
-            and periods.period_month = discrepancies.period_month
+            and periods.period_month = coalesce(discrepancies.corrects_month, discrepancies.period_month)
         where discrepancies.kind <> 'no_contract'
     ),
 
@@ -49,7 +49,11 @@ select
     contracts.committed_until,
     contracts.notice_days,
     contracts.note,
-    lower(coalesce(contracts.proof_names, 'hidden')) as proof_names
+    lower(coalesce(contracts.proof_names, 'hidden')) as proof_names,
+    -- Of a month that saw several versions the texts were kept as one.
+    coalesce(
+        replace(closed.contract_text, versions.contract_text, '') = closed.contract_text, false
+    ) as is_edited_since_closed
 from months
 inner join
     {{ ref("int_contract_versions") }} as versions
@@ -59,6 +63,12 @@ inner join
     and versions.effective_to > months.period_month
 inner join {{ ref("contracts") }} as contracts on contracts.contract_id = versions.contract_id
 inner join {{ ref("int_clients") }} as clients on clients.client_id = months.client_id
+left join
+    {{ ref("stg_morton__closed_terms") }} as closed
+    on closed.client_id = months.client_id
+    and closed.service_id = months.service_id
+    and closed.period_month = months.period_month
+    and closed.contract_id = versions.contract_id
 left join tiers on tiers.contract_id = versions.contract_id
 where
     -- Counted at its end, a month stands under its last day's version alone.

@@ -18,7 +18,7 @@ select
     evidence.last_seen_on,
     evidence.change,
     versions.extraction_id,
-    coalesce(versions.is_personal, false) as is_personal
+    coalesce(versions.is_personal, {{ may_be_personal("evidence.vendor") }}) as is_personal
 from {{ ref("int_evidence_unioned") }} as evidence
 left join
     {{ ref("int_evidence_versions") }} as versions

@@ -1,5 +1,7 @@
 with
 
+    rows_decided as (select discrepancy_id, client_id from {{ ref("discrepancies") }}),
+
     companies as (
         select distinct
             versions.discrepancy_id,
@@ -13,13 +15,13 @@ with
             mappings.effective_from,
             mappings.effective_to
         from {{ ref("int_evidence_versions") }} as versions
-        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = versions.discrepancy_id
+        inner join rows_decided on rows_decided.discrepancy_id = versions.discrepancy_id
         inner join
             {{ ref("company_mappings") }} as mappings
             on mappings.connection_id = versions.connection_id
             and lower(mappings.company_id) = versions.company_id
-            and mappings.client_id = findings.client_id
-            and {{ is_in_force("findings.measured_on", "mappings.effective_from", "mappings.effective_to") }}
+            and mappings.client_id = rows_decided.client_id
+            and {{ is_in_force("versions.last_seen_on", "mappings.effective_from", "mappings.effective_to") }}
         where versions.bucket <> 'coverage_only'
     ),
 
@@ -34,12 +36,12 @@ with
             patterns.effective_from,
             patterns.effective_to
         from {{ ref("int_evidence_unioned") }} as evidence
-        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
+        inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_patterns") }} as patterns
             on patterns.pattern_key = evidence.service_pattern_key
             and patterns.purpose = 'service'
-            and {{ is_in_force("findings.measured_on", "patterns.effective_from", "patterns.effective_to") }}
+            and {{ is_in_force("evidence.last_seen_on", "patterns.effective_from", "patterns.effective_to") }}
         where evidence.bucket <> 'coverage_only'
     ),
 
@@ -77,6 +79,3 @@ with
 
 select unioned.*, {{ vendor_title("unioned.vendor") }} as vendor_title
 from unioned
-inner join
-    (select discrepancy_id from {{ ref("discrepancies") }}) as rows_decided
-    on rows_decided.discrepancy_id = unioned.discrepancy_id

@@ -5,6 +5,25 @@ with
         select discrepancy_id, decided_at from {{ ref("discrepancies") }} where status in ('approved', 'invoiced')
     ),
 
+    -- A closed month keeps its rows; it was counted by its end, or by the first reading after it.
+    findings as (
+        select discrepancy_id, client_id, service_id, vendor, kind, measured_on
+        from {{ ref("int_findings_unioned") }}
+        union all
+        select
+            discrepancy_id,
+            client_id,
+            service_id,
+            vendor,
+            kind,
+            case
+                when cast(source_as_of_at as date) > {{ dbt.last_day("period_month", "month") }}
+                then cast(source_as_of_at as date)
+                else cast({{ dbt.last_day("period_month", "month") }} as date)
+            end as measured_on
+        from {{ ref("stg_morton__closed_findings") }}
+    ),
+
     -- The lists that were counted. What was invoiced is read from lists of whole companies, and for months that are
     -- over.
     lists as (
@@ -15,7 +34,7 @@ with
             scopes.tenant_id,
             scopes.time_zone,
             findings.measured_on
-        from {{ ref("int_findings_unioned") }} as findings
+        from findings
         inner join
             {{ ref("int_client_scopes") }} as scopes
             on scopes.client_id = findings.client_id
@@ -23,7 +42,7 @@ with
             and scopes.vendor = findings.vendor
             and scopes.effective_from <= findings.measured_on
             and scopes.effective_to > findings.measured_on
-        where findings.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+        where findings.kind in {{ usage_kinds() }} or findings.kind = 'correction'
         union all
         select
             findings.discrepancy_id,
@@ -32,7 +51,7 @@ with
             scopes.tenant_id,
             'UTC' as time_zone,
             cast('9999-12-31' as date) as measured_on
-        from {{ ref("int_findings_unioned") }} as findings
+        from findings
         inner join
             {{ ref("stg_morton__scopes") }} as scopes
             on scopes.category = 'accounting'

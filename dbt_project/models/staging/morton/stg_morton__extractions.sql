@@ -5,9 +5,10 @@ select
     endpoint,
     tenant_id,
     tenant_name,
-    status,
+    -- What was accepted after the instant of this build is not known to it.
+    case when accepted_at > as_of_at then coalesce(judged, status) else status end as status,
     reason,
-    accepted_by,
+    case when accepted_at <= as_of_at then accepted_by end as accepted_by,
     record_count,
     quarantined_count,
     case when accepted_at is not null then accepted_at <= as_of_at else status = 'complete' end as is_complete,
