@@ -59,7 +59,15 @@ def given_contracts_that_ended(msp: Scenario) -> None:
     msp.client("left-and-back")
     msp.devices("left-and-back", 2)
     msp.contract("left-and-back", "workstation", 2, "25", effective_to="2026-10-01")
-    msp.contract("left-and-back", "workstation", 2, "35", effective_from="2026-11-01", effective_to="2027-11-01", note="gap: away for a month")
+    msp.contract(
+        "left-and-back",
+        "workstation",
+        2,
+        "35",
+        effective_from="2026-11-01",
+        effective_to="2027-11-01",
+        note="gap: away for a month",
+    )
 
 
 def given_versions_that_change_in_a_month(msp: Scenario) -> None:
