@@ -3,9 +3,15 @@
 import argparse
 import sys
 
-from benchmarks import demo, fetching, polling, reconciling
+from benchmarks import demo, fetching, history, polling, reconciling
 
-BENCHMARKS = {"fetching": fetching.run, "polling": polling.run, "reconciling": reconciling.run, "demo": demo.run}
+BENCHMARKS = {
+    "fetching": fetching.run,
+    "polling": polling.run,
+    "reconciling": reconciling.run,
+    "history": history.run,
+    "demo": demo.run,
+}
 
 
 def main() -> int:

@@ -66,7 +66,7 @@ def given_contracts_that_ended(msp: Scenario) -> None:
         "35",
         effective_from="2026-11-01",
         effective_to="2027-11-01",
-        note="gap: away for a month",
+        note="gap: they left for a month",
     )
 
 

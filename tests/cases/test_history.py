@@ -56,9 +56,9 @@ def given_a_closed_month_that_lapses(msp: Scenario) -> None:
 
 def given_a_list_price_that_changes(msp: Scenario) -> None:
     msp.service("gadget", "device", "50")
-    msp.maps("gadget", "ninjaone", "devices", "node_class", "APPLE_IOS")
+    msp.maps("gadget", "ninjaone", "devices", "node_class", "ANDROID")
     msp.client("estimated")
-    msp.devices("estimated", 2, nodeClass="APPLE_IOS")
+    msp.devices("estimated", 2, nodeClass="ANDROID")
     msp.edit("services", "gadget", list_price="60")
 
 

@@ -56,7 +56,7 @@ with
             case
                 when clients.accounting_customer_id is null or services.accounting_item_id is null
                 then 0
-                else coalesce(contracts.quantity, 0) - coalesce(others.quantity, 0)
+                else coalesce(contracts.contracted_quantity, 0) - coalesce(others.quantity, 0)
             end as uninvoiced_quantity
         from billed
         inner join {{ ref("int_clients") }} as clients on clients.client_id = billed.client_id
