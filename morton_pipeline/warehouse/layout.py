@@ -88,6 +88,7 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
     ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
+    ("secret_expires_on", "date", "The first day its connection's secrets are no longer accepted, where that is said."),
 ))  # fmt: skip
 
 TOOLS = Table("raw", "tools", "What each tool is called in sentences. Rewritten before each build.", _fields(

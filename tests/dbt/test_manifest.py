@@ -67,6 +67,7 @@ ADDED = {
     },
     "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
+    "source_health": {"secret_expires_on"},
     "margins": {
         "distributor_invoiced_quantity",
         "distributor_invoiced_amount",
