@@ -185,6 +185,12 @@ def exclusions(book: Book, *, client: str | None = None, is_new: bool = False) -
     )
 
 
+def tasks(book: Book, *, client: str | None = None, with_ended: bool = False) -> list[Row]:
+    """Return what must be mended because it was written off or excluded: chronic ones first, then the most money."""
+    order = " order by is_chronic desc, written_off_amount desc nulls last, client_name, service_name, kind, cause"
+    return _of_client(book, "select * from marts.fix_tasks where (is_open or ?)", [with_ended], client, order)
+
+
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
     with connect_published(book) as con:
         if not client:

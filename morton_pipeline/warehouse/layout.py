@@ -215,6 +215,8 @@ LEDGER = (
         ("decided_by", "varchar", "Who."),
         ("decided_at", "timestamp", "When (UTC)."),
         ("until_on", "date", "Until when it holds; empty when it does not end."),
+        ("undoes", "varchar", "The decision a reopen undid."),
+        ("cause", "varchar", "What must be mended where something is written off or excluded."),
         ("is_latest", "boolean", "Whether it is the last word on that row."),
     )),
     Table("raw_ledger", "exclusions", "Records people excluded, where still in force: a copy of the ledger.", _fields(

@@ -50,6 +50,10 @@ COLUMNS = {
         "period_month changed_on client_id client_name service_id service_name change from_service_id from_service_name vendor "
         "connection_id record_id record_key record_name quantity explanation"
     ),
+    "fix_tasks": (
+        "client_id client_name service_id service_name kind cause to_do decision_count is_chronic is_open first_decided_at "
+        "last_decided_at last_decided_by last_reason holds_until_on written_off_amount currency"
+    ),
     "source_health": (
         "connection_id vendor endpoint tenant_id state last_complete_at last_attempt_at last_error record_count allowed_age_minutes"
     ),
