@@ -120,9 +120,9 @@ _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_
 MOST_SKUS_DEEP = 4
 """How far a SKU may contain another through others: the build unrolls so many steps."""
 _WHEN_EMPTY = {"priority": "100"}
+"""What an empty cell stands for, where that decides whether two rows say the same."""
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
-
 
 MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
 """How a note begins that says why a client's service, or a client, has no contract."""
@@ -606,7 +606,7 @@ class _Check:
                             "is empty; an exclusion by number alone is about one service of a client from a day on"
                         )
                         self._add("exclusions", line, column, message)
-            if _is_zero(row["max_quantity"]):
+            if _number(row["max_quantity"]) == 0:
                 message = f"{row['max_quantity']!r} would exclude nothing; name the most it may exclude"
                 self._add("exclusions", line, "max_quantity", message)
             self._in_order("exclusions", line, row, "expires_on")
@@ -706,13 +706,6 @@ def _path(graph: Mapping[str, Sequence[str]], start: str, goal: str) -> list[str
 
 def _nested(path: Sequence[str]) -> str:
     return " ⊃ ".join(place.partition("/")[2] for place in path)
-
-
-def _is_zero(text: str) -> bool:
-    try:
-        return Decimal(text) == 0
-    except InvalidOperation:
-        return False
 
 
 def _read_date(value: str, _: _Column) -> str:

@@ -174,10 +174,17 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
     """Show the records behind one discrepancy, what changed first."""
     from morton_pipeline import clock
     from morton_pipeline.reports import mart
+    from morton_pipeline.reports.show import plain
 
     row = mart.by_id(book, [discrepancy_id], at=clock.now())[discrepancy_id]
     if output == "table":
         click.echo(row["explanation"])
+        if row["lost_unit_days"] and row["accumulated_amount"]:
+            said = plain(row)
+            click.echo(
+                f"{said['lost_unit_days']} unit-days since {said['began_on']}, worth {said['accumulated_amount']} "
+                f"{said['currency']}; {said['recoverable_amount']} of it can still be billed."
+            )
     columns = (
         "change",
         "bucket",

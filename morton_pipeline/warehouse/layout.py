@@ -178,7 +178,7 @@ CLOSED = (
         _CLOSED_ROW,
         ("first_on", "date", "The first of those days."),
         ("last_on", "date", "The last of them."),
-        ("day_amount", "decimal(28, 8)", "What the variance was worth on each."),
+        ("day_amount", "decimal(32, 14)", "What the variance was worth on each."),
         _CLOSED_AT,
     )),
     Table("raw", "closed_terms", "What was agreed and counted at the end of a closed month, as it was closed.", _fields(

@@ -38,6 +38,11 @@ def given_invoices_made_by_hand(msp: Scenario) -> None:
     msp.devices("invoiced", 10)
     msp.contract("invoiced", "workstation", 10, "31", effective_from="2026-10-01")
     msp.invoice("invoiced", "2026-11-02", ("workstation", 8, "31", "2026-10-15"), ("workstation", 10, "31", ""))
+    for client, days in (("invoiced-within", "26"), ("invoiced-beyond", "10")):
+        msp.client(client, accounting_customer_id=f"qb-{client}", back_bill_days=days)
+        msp.devices(client, 10)
+        msp.contract(client, "workstation", 10, "31", effective_from="2026-10-01")
+        msp.invoice(client, "2026-11-02", ("workstation", 8, "31", "2026-10-15"), ("workstation", 8, "31", ""))
     msp.client("not-invoiced-yet", accounting_customer_id="qb-not-invoiced-yet")
     msp.devices("not-invoiced-yet", 10)
     msp.contract("not-invoiced-yet", "workstation", 10, "31", effective_from="2026-11-01")
@@ -146,6 +151,14 @@ def test_case_51_an_invoice_line_belongs_to_the_month_of_its_service(mart: Mart)
     assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("invoice_mismatch", 2, 62)
     assert (row["contracted_quantity"], row["invoiced_quantity"]) == (10, 8)
     assert mart.rows("invoiced") == []
+
+
+@pytest.mark.parametrize(("client", "october"), [("invoiced", 62), ("invoiced-within", 14), ("invoiced-beyond", 0)])
+def test_case_54_what_an_invoice_missed_before_the_limit_is_lost(mart: Mart, client: str, october: int) -> None:
+    rows = mart.rows(client, month=None, kind="invoice_mismatch")
+    # Two at 31.00 are 2.00 for each day of October; 26 days before 20 November is the 25th.
+    assert [(r["variance_amount"], r["recoverable_amount"]) for r in rows][:1] == [(62, october)]
+    assert [r["recoverable_amount"] for r in rows[1:]] in ([], [62]), "none of the open month is too old"
 
 
 def test_an_open_month_without_an_invoice_yet_is_no_mismatch(mart: Mart) -> None:

@@ -10,6 +10,8 @@ with
             findings.measured_on,
             findings.began_on,
             findings.has_agreed_set,
+            findings.service_id,
+            findings.is_estimate,
             services.counted_as as counted_service_id,
             variances.divisor,
             coalesce(variances.counted_from, findings.measured_on) as counted_from,
@@ -63,6 +65,48 @@ with
             and spells.standing in ('counted', 'excluded', 'unknown_state')
     ),
 
+    -- Days between two contracts have no part in what is counted under them.
+    uncovered as (
+        select
+            usage.discrepancy_id,
+            usage.record_path,
+            usage.spell_from,
+            sum(
+                {{
+                    dbt.datediff(
+                        "case when usage.spell_from > positions.position_from then usage.spell_from else positions.position_from end",
+                        "case when usage.spell_to < positions.position_to then usage.spell_to else positions.position_to end",
+                        "day",
+                    )
+                }}
+            ) as day_count
+        from windows
+        inner join
+            {{ ref("int_positions") }} as positions
+            on positions.client_id = windows.client_id
+            and positions.service_id = windows.service_id
+            and positions.position_from >= windows.counted_from
+            and positions.position_from <= windows.measured_on
+            and positions.contract_id is null
+        inner join
+            usage
+            on usage.discrepancy_id = windows.discrepancy_id
+            and usage.spell_from < positions.position_to
+            and usage.spell_to > positions.position_from
+        where windows.divisor is not null and not windows.is_estimate
+        group by usage.discrepancy_id, usage.record_path, usage.spell_from
+    ),
+
+    shares as (
+        select usage.*, usage.day_count - coalesce(uncovered.day_count, 0) as share_days
+        from usage
+        left join
+            uncovered
+            on uncovered.discrepancy_id = usage.discrepancy_id
+            and uncovered.record_path = usage.record_path
+            and uncovered.spell_from = usage.spell_from
+    ),
+
     merged as (
         select
             discrepancy_id,
@@ -82,7 +126,7 @@ with
             max(case when is_agreed then standing end) as standing_agreed,
             max(case when is_now then standing_reason end) as standing_reason,
             coalesce(
-                sum(case when is_now and standing = 'counted' then unit_count * day_count end) / max(divisor),
+                sum(case when is_now and standing = 'counted' then unit_count * share_days end) / max(divisor),
                 max(case when is_now then unit_count end),
                 max(unit_count)
             ) as quantity,
@@ -91,7 +135,7 @@ with
             max(
                 case when spell_to > measured_on then measured_on else {{ plus_days(-1, "spell_to") }} end
             ) as last_seen_on
-        from usage
+        from shares
         group by discrepancy_id, record_path
     ),
 

@@ -79,7 +79,10 @@ select
     closed.currency,
     closed.variance_amount,
     closed.accumulated_amount,
-    {{ round_money("coalesce(lapsing.unlapsed_amount, 0)", "closed.currency") }} as unlapsed_amount,
+    case
+        when closed.accumulated_amount is not null
+        then {{ round_money("coalesce(lapsing.unlapsed_amount, 0)", "closed.currency") }}
+    end as unlapsed_amount,
     closed.lost_unit_days,
     closed.began_on,
     closed.state,

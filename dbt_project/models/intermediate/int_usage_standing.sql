@@ -4,6 +4,7 @@ select
     variances.client_id,
     variances.service_id,
     variances.period_month,
+    variances.kind,
     variances.variance_quantity,
     variances.price,
     variances.currency
@@ -14,6 +15,6 @@ left join
     and closed.period_month = variances.period_month
 where closed.client_id is null
 union all
-select client_id, service_id, period_month, variance_quantity, price, currency
+select client_id, service_id, period_month, kind, variance_quantity, price, currency
 from {{ ref("stg_morton__closed_findings") }}
 where kind in {{ usage_kinds() }}
