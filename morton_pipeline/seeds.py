@@ -82,6 +82,7 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
         _c("committed_quantity", "number", absent=True), _c("committed_until", "date", absent=True),
         _c("notice_days", "whole", absent=True), _c("silent_days", "whole", absent=True),
+        _c("proof_names", "word", words=("shown", "hidden"), absent=True),
     ),
     "price_tiers": (
         _c("contract_id", required=True), _c("from_quantity", "number", required=True),
