@@ -83,17 +83,18 @@ def build_apart(
     at: datetime,
     is_look_back: bool = False,
     seeds: Path | None = None,
+    reopens: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """Build the marts in a copy of the warehouse, perhaps with the seeds of another folder, and write them to `target`.
 
     A look back knows nothing later than `at`: its seeds and connections are those that were known then, and `say` is
-    told where that cannot be known. Raises like `reconcile`.
+    told where that cannot be known. `reopens` builds as if no month had been closed. Raises like `reconcile`.
     """
     from morton_pipeline.warehouse.publish import publish
 
     with _copied(book, seeds, at if is_look_back else None, say) as copy:
-        before_build(copy, at, is_look_back=is_look_back)
+        before_build(copy, at, is_look_back=is_look_back, reopens=reopens)
         build(copy)
         return publish(copy, target=target)
 
@@ -116,7 +117,7 @@ def _copied(book: Book, seeds: Path | None, known_at: datetime | None, say: Call
         yield copy
 
 
-def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> None:
+def before_build(book: Book, at: datetime, *, is_look_back: bool = False, reopens: bool = False) -> None:
     """Write what a build reads: checked seeds, the ledger's copy, the scopes, the vendors' rules and the clock."""
     from morton_pipeline.ledger.snapshot import snapshot
     from morton_pipeline.ledger.store import open_ledger
@@ -129,8 +130,8 @@ def before_build(book: Book, at: datetime, *, is_look_back: bool = False) -> Non
     with connect(book, "reconcile") as con:
         tables.ensure(con)
         tables.write_sources(con, book, frames, at, is_look_back=is_look_back)
-        if is_look_back:
-            closing.forget_later(con, at)
+        if is_look_back or reopens:
+            closing.forget(con, since=None if reopens else at)
         # Readings at one clock instant are told apart by microseconds: the newest may be a moment ahead of the clock.
         newest = "" if is_look_back else ", (select max(greatest(attempted_at, accepted_at)) from raw.extractions)"
         con.execute(

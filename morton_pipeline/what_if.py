@@ -35,7 +35,16 @@ COLUMNS = (
     "change_amount",
     "currency",
 )
-_KEY = ("period_month", "client_id", "client_name", "service_id", "service_name", "kind", "currency")
+_KEY = (
+    "period_month",
+    "client_id",
+    "client_name",
+    "service_id",
+    "service_name",
+    "kind",
+    "currency",
+    "corrects_month",
+)
 
 
 @dataclass(frozen=True)
@@ -139,11 +148,14 @@ def _apply(change: Change, rows: Sequence[dict[str, str]], where: Mapping[str, s
             row[change.column] = f"{exact.quantize(Decimal('0.0001')):f}"
 
 
-def difference(book: Book, before: Path, after: Path, *, at: datetime, period: str | None = None) -> list[Row]:
+def difference(
+    book: Book, before: Path, after: Path, *, at: datetime, period: str | None = None, reopens: bool = False
+) -> list[Row]:
     """Return what changes between two folders of seeds, on today's records, largest change of money first.
 
     One row per period × client × service × kind, with quantities and amounts before and after; `period` is a month, or
-    `all`. Raises `BadInput` for wrong seeds, naming whose, and `BuildFailed`.
+    `all`. What moves in a closed month is a correction in the open one; `reopens` shows it in its own month instead, as
+    if no month had been closed. Raises `BadInput` for wrong seeds, naming whose, and `BuildFailed`.
     """
     from morton_pipeline.reconcile import build_apart
     from morton_pipeline.reports import mart
@@ -151,7 +163,7 @@ def difference(book: Book, before: Path, after: Path, *, at: datetime, period: s
     with tempfile.TemporaryDirectory(prefix="what_if_", dir=book.data) as scratch, ThreadPoolExecutor(2) as pool:
         targets = [Path(scratch) / "before.duckdb", Path(scratch) / "after.duckdb"]
         builds = [
-            pool.submit(build_apart, book, target, at=at, seeds=seeds)
+            pool.submit(build_apart, book, target, at=at, seeds=seeds, reopens=reopens)
             for target, seeds in zip(targets, (before, after), strict=True)
         ]
         sides = [mart.found(book, build.result(), period) for build in builds]
@@ -160,7 +172,7 @@ def difference(book: Book, before: Path, after: Path, *, at: datetime, period: s
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
     """Return the rows of `marts.discrepancies` that differ in quantity or money, and by how much."""
-    sides = [{tuple(row[c] for c in _KEY): row for row in rows} for rows in (before, after)]
+    sides = [{tuple(row.get(c) for c in _KEY): row for row in rows} for rows in (before, after)]
     found = []
     for key in {**sides[0], **sides[1]}:
         old, new = sides[0].get(key), sides[1].get(key)

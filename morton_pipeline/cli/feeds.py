@@ -60,10 +60,14 @@ def extract(book: "Book", output: str, connections: tuple[str, ...]) -> None:
 
 @command(cli, "reconcile")
 @click.option("--as-of", "as_of", metavar="T", help="Build what was known at this instant, beside the current mart.")
-@click.option("--period", metavar="YYYY-MM", help="The month to summarise; the open month by default.")
+@click.option("--period", metavar="YYYY-MM", help="The month to show; the open month by default.")
 def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) -> None:
-    """Compare what the tools count with contracts and invoices, and publish the marts."""
+    """Compare what the tools count with contracts and invoices, and publish the marts.
+
+    A look back prints the month's list as it was known then, and leaves the marts of today as they are.
+    """
     from morton_pipeline import clock
+    from morton_pipeline.cli.lists import COLUMNS
     from morton_pipeline.reconcile import reconcile as build
     from morton_pipeline.reports import mart
     from morton_pipeline.reports.summary import summary
@@ -73,14 +77,15 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
         mart.month(period)
     at = checked_now(book)
     instant = clock.parse(as_of, "--as-of") if as_of else None
-    published = build(book, at=at, as_of=instant)
+    published = build(book, at=at, as_of=instant, say=say)
+    rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
     if instant:
-        say(f"What was known at {as_of} is in {published}.")
-    else:
-        warn_not_fresh(book)
+        say(f"What was known at {as_of} is in {published}; of {period or 'the month that was open'} it said:")
+        show(rows, output, COLUMNS, "Nothing differed from the contracts, as far as sources were fresh.")
+        return
+    warn_not_fresh(book)
     for problem in uncovered(book):
         say(f"Not covered: {problem}")
-    rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
     columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
     show(summary(rows), output, columns, "Nothing differs from the contracts.")
 
@@ -123,7 +128,7 @@ def what_if(
     changes = [*map(parse_set, sets), *map(parse_add, adds)]
     with tempfile.TemporaryDirectory() as folder:
         after = changed(book.seeds, Path(folder), changes, dict(map(parse_where, wheres)))
-        rows = difference(book, book.seeds, after, at=checked_now(book), period=period)
+        rows = difference(book, book.seeds, after, at=checked_now(book), period=period, reopens=True)
     _show_difference(rows, output, "Nothing would have been different.")
 
 

@@ -46,10 +46,11 @@ _ROWS = {
 }
 
 
-def forget_later(con: duckdb.DuckDBPyConnection, at: datetime) -> None:
-    """Open again, in a copy of the warehouse, what a build at an instant found open: what it closed itself as well."""
+def forget(con: duckdb.DuckDBPyConnection, since: datetime | None) -> None:
+    """Open, in a copy of the warehouse, every closed month, or those closed since an instant, that one included."""
+    first = since.astimezone(UTC).replace(tzinfo=None) if since else None
     for table in CLOSED:
-        con.execute(f"delete from {table.sql} where closed_at >= ?", [at.astimezone(UTC).replace(tzinfo=None)])
+        con.execute(f"delete from {table.sql} where ? is null or closed_at >= ?", [first, first])
 
 
 def close_months(con: duckdb.DuckDBPyConnection, book: Book, at: datetime) -> int:

@@ -7,15 +7,14 @@ tools change, analysts edit the seeds, and the second is built at LATER. Tests o
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
 
 from morton_pipeline.book import Book
-from morton_pipeline.ledger import Ledger, decide, invoices, open_ledger
+from morton_pipeline.ledger import decide, open_ledger
 from morton_pipeline.reconcile import reconcile
-from tests.cases.scenario import DECIDED, FIRST, LATER, NOW, Mart, Scenario
+from tests.cases.scenario import DECIDED, FIRST, LATER, NOW, Mart, Scenario, post
 
 _HERE = Path(__file__).parent
 
@@ -61,33 +60,16 @@ def _build(root: Path, msp: Scenario) -> None:
             rows = before.rows(client, kind=kind) if kind else before.rows(client)
             evidence = {row["discrepancy_id"]: before.evidence(row) for row in rows}
             said = {"reason": "seen", "actor": "Fay", "at": DECIDED, "limits": book.limits, "evidence": evidence}
-            outcome = decide(ledger, rows, **answer, **said)
+            needs_cause = answer["action"] in ("write_off", "exclude")
+            outcome = decide(ledger, rows, **({"cause": "policy"} if needs_cause else {}) | answer, **said)
             assert not outcome.refused
             if client in msp.posted:
-                _post(ledger, client, outcome.applied)
+                post(ledger, client, outcome.applied)
     msp.write_seeds(book, is_later=True)
     msp.read_tools(book, NOW, LATER)
     reconcile(book, at=LATER)
     _keep(book, root, "after")
     reconcile(book, at=LATER, as_of=NOW)
-
-
-def _post(ledger: Ledger, client: str, decided: list[dict[str, Any]]) -> None:
-    """Send one invoice of a client, with a line for each of its approvals."""
-    intent = {
-        "invoice_id": f"invoice-{client}", "reference": f"M-{client}", "destination": "books", "client_id": client,
-        "period_month": decided[0]["period_month"], "currency": decided[0]["currency"],
-        "total_amount": sum(d["amount"] for d in decided),
-    }  # fmt: skip
-    lines = [
-        invoices.Line(**{c: d[c] for c in ("decision_id", "discrepancy_id", "service_id", "kind", "quantity", "amount")},
-                      unit_price=d["amount"] / d["quantity"], description="")
-        for d in decided
-    ]  # fmt: skip
-    said: dict[str, Any] = {"actor": "Fay", "at": DECIDED}
-    invoices.add(ledger, intent, lines, payload="{}", customer_id=f"qb-{client}", **said)
-    for state in ("sending", "posted"):
-        invoices.step(ledger, invoices.one(ledger, intent["invoice_id"]), state, accounting_id=f"ours-{client}", **said)
 
 
 def _keep(book: Book, root: Path, name: str) -> Mart:

@@ -15,6 +15,7 @@ import duckdb
 
 from morton_pipeline.book import Book
 from morton_pipeline.extract.fetch import Extraction
+from morton_pipeline.ledger import Ledger, invoices
 from morton_pipeline.seeds import SEEDS
 from morton_pipeline.warehouse.load import load
 
@@ -480,6 +481,27 @@ class Scenario:
     def _next(self) -> int:
         self._count += 1
         return self._count
+
+
+def post(ledger: Ledger, client: str, decided: list[Row], *, at: datetime = DECIDED, mark: str = "") -> None:
+    """Send one invoice of a client, with a line for each of its approvals; `mark` tells it from others."""
+    intent = {
+        "invoice_id": f"invoice-{client}{mark}", "reference": f"M-{client}{mark}", "destination": "books",
+        "client_id": client, "period_month": decided[0]["period_month"], "currency": decided[0]["currency"],
+        "total_amount": sum(d["amount"] for d in decided),
+    }  # fmt: skip
+    lines = [
+        invoices.Line(**{c: d[c] for c in ("decision_id", "discrepancy_id", "service_id", "kind", "quantity", "amount")},
+                      unit_price=d["amount"] / d["quantity"], description="")
+        for d in decided
+    ]  # fmt: skip
+    said: Row = {"actor": "Fay", "at": at}
+    invoices.add(ledger, intent, lines, payload="{}", customer_id=f"qb-{client}", **said)
+    for state in ("sending", "posted"):
+        accounting_id = f"ours-{client}{mark}"
+        invoices.step(
+            ledger, invoices.one(ledger, str(intent["invoice_id"])), state, accounting_id=accounting_id, **said
+        )
 
 
 @dataclass(frozen=True)

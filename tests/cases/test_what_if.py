@@ -33,7 +33,7 @@ def tried(told: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, 
     excluding = "exclusions:client_id=try-exclusion,service_id=tried,name_pattern=try-exclusion *,reason=lab"
     changed(two, three, [parse_add(excluding)], {})
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in difference(book, book.seeds, three, at=LATER, period="all"):
+    for row in difference(book, book.seeds, three, at=LATER, period="all", reopens=True):
         found.setdefault(row["client_id"], []).append(row)
     return found
 
