@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -305,10 +305,16 @@ class Scope:
         """The complete readings until an instant."""
         return self.known(at, "complete")
 
-    def day(self, client: "Client", at: datetime) -> date:
-        """The client's day a reading speaks of: that of the report, but none still to come, and never one before an earlier's."""
-        told = (min(self.stands_for.get(r, date.max), client.day(r)) for r in self.known(at, "complete", "partial"))
-        return max(told) if self.stands_for else client.day(at)
+    def days(self, client: "Client", at: datetime, *statuses: str) -> list[tuple[date, datetime]]:
+        """The same readings, each with the client's day it speaks of: that of the report, but none that is still to come
+        where the client is, and never one before an earlier report's.
+        """
+        found: list[tuple[date, datetime]] = []
+        for reading in self.known(at, "complete", "partial"):
+            on = min(self.stands_for.get(reading, date.max), client.day(reading))
+            found.append((max(on, found[-1][0]) if found else on, reading))
+        wanted = set(self.known(at, *statuses))
+        return [one for one in found if one[1] in wanted]
 
 
 @dataclass(eq=False)
@@ -329,7 +335,7 @@ class Client:
 
     def day(self, at: datetime) -> date:
         """The client's own date at an instant."""
-        return at.astimezone(ZoneInfo(self.zone)).date()
+        return _local_day(at, self.zone)
 
 
 @dataclass(frozen=True)
@@ -552,8 +558,14 @@ class Msp:
             rows = None if scope.is_down(at) else [f.row for f in scope.listed(at)][::order]
             error = "" if rows is not None else f"{scope.connection}: the vendor did not answer."
             yield Extraction(
-                scope.connection, scope.vendor, scope.endpoint, scope.tenant, scope.tenant, at, rows, error
-            )
+                scope.connection, DECLARED.get(scope.vendor, scope.vendor), scope.endpoint, scope.tenant, scope.tenant, at, rows, error,
+                stands_for_on=scope.stands_for.get(at),
+            )  # fmt: skip
+
+
+@cache
+def _local_day(at: datetime, zone: str) -> date:
+    return at.astimezone(ZoneInfo(zone)).date()
 
 
 def _text(value: object) -> str:
