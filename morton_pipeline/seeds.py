@@ -81,7 +81,8 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("count_basis", "word", words=("period_end", "peak", "average", "daily")),
         _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
         _c("committed_quantity", "number", absent=True), _c("committed_until", "date", absent=True),
-        _c("notice_days", "whole", absent=True),
+        _c("notice_days", "whole", absent=True), _c("silent_days", "whole", absent=True),
+        _c("proof_names", "word", words=("shown", "hidden"), absent=True),
     ),
     "price_tiers": (
         _c("contract_id", required=True), _c("from_quantity", "number", required=True),
@@ -391,6 +392,9 @@ class _Check:
             if row["unit_price"].startswith("-") and model != "flat":
                 message = "is below zero; what is given every month is a contract of its own with the model flat"
                 self._add("contracts", line, "unit_price", message)
+            if row["silent_days"] and _number(row["silent_days"]) in range(14):
+                message = f"{row['silent_days']!r} is too few: tools tell of a silence once it has lasted 14 days"
+                self._add("contracts", line, "silent_days", message)
             if row["committed_until"] and not row["committed_quantity"]:
                 self._add(
                     "contracts", line, "committed_quantity", "is empty; say how many are committed until that day"

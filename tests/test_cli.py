@@ -77,11 +77,12 @@ def test_a_folder_that_is_no_book_is_said_to_be_none(tmp_path: Path) -> None:
     "arguments",
     [
         ("discrepancies", "--kind", "underbilled"),
+        ("decide", "write-off", "d1", "--reason", "r", "--as", "a", "--until", "2027-01-01"),
         ("discrepancies", "--nonsense"),
         ("decide", "approve", "x"),
         ("nonsense",),
     ],
-    ids=["unknown kind", "unknown option", "missing reason and name", "unknown command"],
+    ids=["unknown kind", "missing cause", "unknown option", "missing reason and name", "unknown command"],
 )
 def test_wrong_usage_exits_with_2(book: Path, arguments: tuple[str, ...]) -> None:
     done = morton("--book", str(book), *arguments)

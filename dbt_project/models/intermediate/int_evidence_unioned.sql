@@ -154,10 +154,41 @@ with
         where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
     ),
 
+    -- What happened to a record since count and contract last agreed, beyond that it came or went.
+    told as (
+        select
+            windows.discrepancy_id,
+            changes.vendor,
+            case when sides.is_left then changes.from_record_path else changes.record_path end as record_path,
+            case when sides.is_left then changes.note_where_it_left else changes.note end as note,
+            row_number() over (
+                partition by
+                    windows.discrepancy_id,
+                    changes.vendor,
+                    case when sides.is_left then changes.from_record_path else changes.record_path end
+                order by changes.changed_on desc, changes.change
+            ) as place
+        from windows
+        cross join
+            (
+                select true as is_left
+                union all
+                select false as is_left
+            ) as sides
+        inner join
+            {{ ref("int_record_changes") }} as changes
+            on changes.client_id = windows.client_id
+            and case when sides.is_left then changes.from_service_id else changes.service_id end
+            = windows.counted_service_id
+            and changes.changed_on <= windows.measured_on
+            and changes.changed_on >= windows.began_on
+        where changes.is_more_than_come_or_gone
+    ),
+
     counted as (
         select
             merged.discrepancy_id,
-            vendor,
+            merged.vendor,
             connection_id,
             merged.record_path,
             record_id,
@@ -166,7 +197,7 @@ with
             case
                 when coalesce(standing_now, standing_agreed) in ('excluded', 'unknown_state')
                 then coalesce(standing_now, standing_agreed)
-                when vendor <> count_vendor
+                when merged.vendor <> count_vendor
                 then 'coverage_only'
                 when included.place <= included.included_quantity
                 then 'included'
@@ -174,8 +205,8 @@ with
             end as bucket,
             coalesce(
                 standing_reason,
-                case when vendor <> count_vendor then 'counted at ' || count_vendor end,
-                mark,
+                case when merged.vendor <> count_vendor then 'counted at ' || count_vendor end,
+                nullif(concat_ws(', ', told.note, mark), ''),
                 case when standing_now is null then 'gone' end,
                 ''
             ) as bucket_reason,
@@ -198,6 +229,12 @@ with
         from merged
         left join
             included on included.discrepancy_id = merged.discrepancy_id and included.record_path = merged.record_path
+        left join
+            told
+            on told.discrepancy_id = merged.discrepancy_id
+            and told.vendor = merged.vendor
+            and told.record_path = merged.record_path
+            and told.place = 1
         where standing_now is not null or standing_agreed is not null
     ),
 
