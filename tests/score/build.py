@@ -102,7 +102,7 @@ def _send(ledger: Ledger, name: str, approved: Sequence[dict[str, Any]], said: d
     }  # fmt: skip
     same = ("decision_id", "discrepancy_id", "service_id", "kind", "quantity", "amount")
     lines = [
-        invoices.Line(**{c: d[c] for c in same}, unit_price=d["amount"] / d["quantity"], description="")
+        invoices.Line(**{c: d[c] for c in same}, unit_price=round(d["amount"] / d["quantity"], 4), description="")
         for d in approved
     ]
     invoices.add(ledger, intent, lines, payload="{}", customer_id=f"a-{name}", **said)
