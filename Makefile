@@ -1,6 +1,6 @@
 # One word per routine. The environment is made on demand and again when the lock changes.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format contracts chaos bench serve lock
+.PHONY: help demo test lint format contracts chaos score bench serve lock
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,6 +36,9 @@ contracts: $(READY) $(TOOLS) ## hold requests and records against the vendors' o
 
 chaos: $(READY) ## kill -9 the posting of invoices 10,000 times for each accounting system (KILLS=N for another number)
 	@MORTON_CHAOS_KILLS=$(or $(KILLS),10000) $(BIN)/python -m pytest tests/accounting/test_chaos.py tests/connector/test_chaos.py -n 2
+
+score: $(READY) ## plant edge cases into 1,000 generated MSPs and print what is found (MSPS=N; MORTON_SCORE_SEED=1/37 repeats one)
+	@MORTON_SCORE_MSPS=$(or $(MSPS),1000) $(BIN)/python -m pytest tests/score -n 2
 
 bench: $(READY) ## time and size of what grows
 	@$(BIN)/python -m benchmarks

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
 from pathlib import Path
@@ -60,6 +61,23 @@ class Connection:
         is_declared = self.vendor in VENDORS and VENDORS[self.vendor].is_declared
         return str(self.settings.get("tool") or self.id).lower() if is_declared else self.vendor
 
+    @property
+    def secret_expires_on(self) -> date | None:
+        """The first day on which its secrets are no longer accepted, where connections.yaml says so."""
+        return self.settings.get("secret_expires_on")
+
+    def expiry(self, today: date) -> str:
+        """Say that its secrets expire soon, or have; nothing while there is time, or where nobody said when."""
+        on = self.secret_expires_on
+        if on is None or on > today + timedelta(days=EXPIRES_SOON_DAYS):
+            return ""
+        what = " and ".join(self.secrets.values())
+        when = f"expired on {on}" if on <= today else f"expires on {on}"
+        return (
+            f"{self.id}: {what} {when}. Make a new one at {self.vendor}, put it in its place, and write the day it "
+            "expires into `secret_expires_on:` in connections.yaml."
+        )
+
     def secret_values(self) -> dict[str, str]:
         """Read every secret from the environment; a missing one is named together with its connection.
 
@@ -99,8 +117,12 @@ class Limits:
 
 
 _NUMBERS = ("requests_per_minute", "timeout_seconds", "attempts", "backoff_seconds")
-_COMMON_KEYS = ("id", "vendor", "base_url", "auth_url", "secrets", "schedule", "tenants", *_NUMBERS)
-_TOP_KEYS = ("connections", "accounting", "limits", "alerts")
+_COMMON_KEYS = (
+    "id", "vendor", "base_url", "auth_url", "secrets", "secret_expires_on", "schedule", "tenants", *_NUMBERS
+)  # fmt: skip
+EXPIRES_SOON_DAYS = 30
+"""How many days before a secret expires somebody is told."""
+_TOP_KEYS = ("name", "connections", "accounting", "limits", "alerts")
 
 
 @dataclass(frozen=True)
@@ -182,6 +204,11 @@ class Book:
         """The connection that receives invoices, if one is named."""
         name = self._config.get("accounting")
         return self.connection(str(name)) if name else None
+
+    @cached_property
+    def name(self) -> str:
+        """What clients call the MSP, if connections.yaml says so: it heads what they are sent."""
+        return str(self._config.get("name") or "")
 
     @cached_property
     def limits(self) -> Limits:
@@ -289,6 +316,9 @@ def _connections(config: dict[str, Any], path: Path) -> tuple[Connection, ...]:
                 0 if word == "backoff_seconds" else 1e-9
             ):
                 raise BadInput(f"{where}: {word} must be a number above zero; found {entry[word]!r}.")
+        expires_on = entry.get("secret_expires_on")
+        if expires_on is not None and (not isinstance(expires_on, date) or isinstance(expires_on, datetime)):
+            raise BadInput(f"{where}: secret_expires_on must be a day such as 2027-02-28; found {expires_on!r}.")
         secrets = entry.get("secrets") or {}
         needed = set(vendor.secrets) - set(vendor.optional_secrets)
         is_fit = isinstance(secrets, dict) and (vendor.is_declared or needed <= set(secrets) <= set(vendor.secrets))

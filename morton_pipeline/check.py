@@ -48,7 +48,7 @@ def check(book: Book, connections: Sequence[Connection], *, at: datetime, say: S
         validated = _validated(connection, found)
         rows += [*_calling(connection), *_working(connection, found, validated), *_broken(connection, found)]
         rows += _unfit(connection, validated)
-        rows += _their_clock(connection, skews)
+        rows += [*_their_clock(connection, skews), *_expiring(connection, at)]
     return rows
 
 
@@ -103,6 +103,14 @@ def _calling(connection: Connection) -> Iterator[Row]:
         yield _row(
             connection, "ok", said, "Let the Web Connector run once; what it read stands in `morton extractions`."
         )
+
+
+def _expiring(connection: Connection, at: datetime) -> Iterator[Row]:
+    """Say that secrets expire soon, while they are still accepted, or that they have."""
+    if said := connection.expiry(at.date()):
+        what, _, to_do = said.removeprefix(f"{connection.id}: ").partition(". ")
+        is_over = connection.secret_expires_on is not None and connection.secret_expires_on <= at.date()
+        yield _row(connection, "problem" if is_over else "warning", f"{what}.", to_do)
 
 
 def _working(

@@ -81,7 +81,8 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
         _c("count_basis", "word", words=("period_end", "peak", "average", "daily")),
         _c("count_vendor", "vendor"), _c("tolerance_quantity", "number"), *_DATES, _c("note"),
         _c("committed_quantity", "number", absent=True), _c("committed_until", "date", absent=True),
-        _c("notice_days", "whole", absent=True),
+        _c("notice_days", "whole", absent=True), _c("silent_days", "whole", absent=True),
+        _c("proof_names", "word", words=("shown", "hidden"), absent=True),
     ),
     "price_tiers": (
         _c("contract_id", required=True), _c("from_quantity", "number", required=True),
@@ -119,9 +120,9 @@ _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_
 MOST_SKUS_DEEP = 4
 """How far a SKU may contain another through others: the build unrolls so many steps."""
 _WHEN_EMPTY = {"priority": "100"}
+"""What an empty cell stands for, where that decides whether two rows say the same."""
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
 _KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
-
 
 MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
 """How a note begins that says why a client's service, or a client, has no contract."""
@@ -391,6 +392,9 @@ class _Check:
             if row["unit_price"].startswith("-") and model != "flat":
                 message = "is below zero; what is given every month is a contract of its own with the model flat"
                 self._add("contracts", line, "unit_price", message)
+            if row["silent_days"] and _number(row["silent_days"]) in range(14):
+                message = f"{row['silent_days']!r} is too few: tools tell of a silence once it has lasted 14 days"
+                self._add("contracts", line, "silent_days", message)
             if row["committed_until"] and not row["committed_quantity"]:
                 self._add(
                     "contracts", line, "committed_quantity", "is empty; say how many are committed until that day"
@@ -605,7 +609,7 @@ class _Check:
                             "is empty; an exclusion by number alone is about one service of a client from a day on"
                         )
                         self._add("exclusions", line, column, message)
-            if _is_zero(row["max_quantity"]):
+            if _number(row["max_quantity"]) == 0:
                 message = f"{row['max_quantity']!r} would exclude nothing; name the most it may exclude"
                 self._add("exclusions", line, "max_quantity", message)
             self._in_order("exclusions", line, row, "expires_on")
@@ -705,13 +709,6 @@ def _path(graph: Mapping[str, Sequence[str]], start: str, goal: str) -> list[str
 
 def _nested(path: Sequence[str]) -> str:
     return " ⊃ ".join(place.partition("/")[2] for place in path)
-
-
-def _is_zero(text: str) -> bool:
-    try:
-        return Decimal(text) == 0
-    except InvalidOperation:
-        return False
 
 
 def _read_date(value: str, _: _Column) -> str:

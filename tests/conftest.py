@@ -13,6 +13,7 @@ from morton_pipeline.book import Connection, Tenant
 from morton_pipeline.seeds import SEEDS
 from morton_pipeline.simulator.google_workspace import demo_service_account
 from morton_pipeline.vendors import VENDORS
+from tests.score.tally import table
 
 ROOT = Path(__file__).resolve().parent.parent
 CASES = range(1, 88)
@@ -80,8 +81,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Print what the killed processes came to, and name the edge cases without a test: both are seen at every run."""
+    """Print what killed processes and planted cases came to, and name the edge cases without a test: at every run."""
     _chaos_table(terminalreporter)
+    _score_table(terminalreporter)
     if config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
         return
     proved = {case for reports in terminalreporter.stats.values() for report in reports for case in _cases(report)}
@@ -94,14 +96,26 @@ CHAOS = ("system", "seed", "kill -9", "faults", "made", "double", "lost", "wrong
 """What a chaos test records about itself as the property `chaos`."""
 
 
-def _chaos_table(terminalreporter: Any) -> None:
-    rows = [
+def _recorded(terminalreporter: Any, wanted: str) -> list[dict[str, Any]]:
+    """What tests recorded about themselves under a name."""
+    return [
         dict(value)
         for reports in terminalreporter.stats.values()
         for report in reports
         for name, value in getattr(report, "user_properties", ())
-        if name == "chaos" and report.when == "call"
+        if name == wanted and report.when == "call"
     ]
+
+
+def _score_table(terminalreporter: Any) -> None:
+    if said := _recorded(terminalreporter, "score"):
+        terminalreporter.section("score")
+        for line in table(said):
+            terminalreporter.write_line(line)
+
+
+def _chaos_table(terminalreporter: Any) -> None:
+    rows = _recorded(terminalreporter, "chaos")
     if not rows:
         return
     table = [CHAOS, *(tuple(str(row[name]) for name in CHAOS) for row in sorted(rows, key=lambda r: str(r["system"])))]

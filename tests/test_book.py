@@ -1,5 +1,6 @@
 """connections.yaml: what is understood, and what each mistake is told."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -93,11 +94,12 @@ def test_a_book_reads_as_written(tmp_path: Path) -> None:
         (("connections:\n", "conections:\n"), ["expected a list under `connections:`"]),
         (("requests_per_minute: 30", "requests_per_minute: many"), ["line 2", "requests_per_minute", "'many'"]),
         (("name: Contoso}", "name: Contoso}\n      - {id: 0f1e}"), ["line 8", "0f1e", "twice"]),
+        (("requests_per_minute: 30", "secret_expires_on: spring"), ["line 2", "secret_expires_on must be a day", "'spring'"]),
     ],
     ids=["vendor", "key", "top-key", "accounting", "duplicate-id", "http", "no-scheme", "secrets", "setting", "cron",
          "no-tenants", "auto-alone", "tenants-elsewhere", "limit", "limit-value", "limit-nan", "limit-inf", "limit-negative",
          "whole-negative", "whole-inf", "quiet-negative", "share-high", "share-low", "factor-low", "eyes-negative", "duplicate-key", "yaml", "no-connections",
-         "number", "duplicate-tenant"],
+         "number", "duplicate-tenant", "expiry"],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place_and_what_would_fit(
     tmp_path: Path, change: tuple[str, str], words: list[str]
@@ -216,3 +218,14 @@ def test_domains_cannot_be_listed_by_themselves(tmp_path: Path) -> None:
     text = GOOGLE[: GOOGLE.index("    domains:")] + "    domains: auto\n"
     with pytest.raises(BadInput, match=r"line 2: list the domains as `- \{id: …, name: …, admin: …\}`\.$"):
         read_all(book_file(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("today", "said"),
+    [("2026-11-01", ""), ("2026-11-16", "expires on 2026-12-16"), ("2026-12-15", "expires on"), ("2026-12-16", "expired on 2026-12-16")],
+)  # fmt: skip
+def test_case_83_a_secret_that_expires_is_told_thirty_days_before(tmp_path: Path, today: str, said: str) -> None:
+    opened = book(tmp_path, GOOD.replace("requests_per_minute: 30", "secret_expires_on: 2026-12-16"))
+    told = opened.connections[0].expiry(date.fromisoformat(today))
+    assert (said in told) if said else told == ""
+    assert opened.connections[1].expiry(date.fromisoformat(today)) == ""

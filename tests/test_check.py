@@ -376,3 +376,18 @@ def test_the_command_exits_with_1_when_it_found_a_problem(tmp_path: Path) -> Non
     (row,) = json.loads(done.stdout)
     assert (row["connection_id"], row["state"]) == ("rmm", "problem")
     assert "TEST_ABSENT_ID and TEST_ABSENT_SECRET" in row["what"]
+
+
+@pytest.mark.parametrize(("days", "state"), [(31, None), (30, "warning"), (1, "warning"), (0, "problem")])
+def test_case_83_check_says_that_a_secret_expires_while_it_still_works(
+    book: Book, days: int, state: str | None
+) -> None:
+    connection = book.connection("ninjaone")
+    expires_on = NOW.date() + timedelta(days=days)
+    rows = check(book, [replace(connection, settings={**connection.settings, "secret_expires_on": expires_on})], at=NOW)
+    assert only(rows, state="ok"), "it is tried all the same"
+    told = [row for row in rows if "expire" in row["what"]]
+    assert [row["state"] for row in told] == ([state] if state else [])
+    if state:
+        assert str(expires_on) in told[0]["what"]
+        assert "secret_expires_on" in told[0]["to_do"]

@@ -47,7 +47,7 @@ def test_asking_for_help_loads_none_of_the_heavy_libraries() -> None:
 
 def test_every_command_the_readme_shows_exists() -> None:
     shown = set(
-        re.findall(r"\.venv/bin/morton (?:--book \S+ )?([a-z]+(?: [a-z-]+)?)", (ROOT / "README.md").read_text())
+        re.findall(r"\.venv/bin/morton (?:--book \S+ )?([a-z][a-z-]*(?: [a-z-]+)?)", (ROOT / "README.md").read_text())
     )
     assert shown, "the README shows commands"
     for words in sorted(shown):
@@ -77,11 +77,12 @@ def test_a_folder_that_is_no_book_is_said_to_be_none(tmp_path: Path) -> None:
     "arguments",
     [
         ("discrepancies", "--kind", "underbilled"),
+        ("decide", "write-off", "d1", "--reason", "r", "--as", "a", "--until", "2027-01-01"),
         ("discrepancies", "--nonsense"),
         ("decide", "approve", "x"),
         ("nonsense",),
     ],
-    ids=["unknown kind", "unknown option", "missing reason and name", "unknown command"],
+    ids=["unknown kind", "missing cause", "unknown option", "missing reason and name", "unknown command"],
 )
 def test_wrong_usage_exits_with_2(book: Path, arguments: tuple[str, ...]) -> None:
     done = morton("--book", str(book), *arguments)

@@ -91,6 +91,7 @@ CELLS = {
     "an_unknown_model": ("contracts", "billing_model", "per_seat", "'per_seat' is not one of"),
     "a_basis_nobody_knows": ("contracts", "count_basis", "weekly", "'weekly' is not one of period_end, peak, average, daily"),
     "a_price_below_zero": ("contracts", "unit_price", "-3", "is below zero; what is given every month is a contract of its own with the model flat"),
+    "a_silence_nobody_tells_of": ("contracts", "silent_days", "7", "'7' is too few: tools tell of a silence once it has lasted 14 days"),
     "no_price": ("contracts", "unit_price", "", "is empty; only a tiered contract has its prices elsewhere"),
     "an_unknown_vendor_that_counts": ("contracts", "count_vendor", "ninjone", "'ninjone' is not a vendor (did you mean 'ninjaone'?)"),
     "an_unknown_client": ("contracts", "client_id", "acmee", "'acmee' is not in clients.csv (did you mean 'acme'?)"),

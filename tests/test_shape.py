@@ -20,7 +20,7 @@ VARIABLE = re.compile(rf"\b(?:MORTON_[A-Z_]+[A-Z]|[A-Z0-9_]+_(?:{'|'.join(SECRET
 
 LAYERS = {
     "vendors": {"book", "clock", "errors", "extract"},
-    "extract": {"book", "clock", "errors", "failpoints"},
+    "extract": {"book", "clock", "errors", "failpoints", "globs"},
     "warehouse": {"book", "clock", "errors", "extract", "vendors"},
     "ledger": {"book", "clock", "errors", "extract", "failpoints", "rates"},
     "accounting": {

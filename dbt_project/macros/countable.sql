@@ -27,6 +27,39 @@
     {{ return(not others) }}
 {%- endmacro %}
 
+{# Whether a record is a person, whose name a client is shown only where its contract says so. #}
+{% macro is_personal(records) -%}
+    (
+        {{ records }}.vendor || '|' || {{ records }}.endpoint in (
+            {%- for e in countable_endpoints() if e.names_people -%}
+                '{{ e.vendor }}|{{ e.endpoint }}'{{ ", " if not loop.last }}
+            {%- endfor -%}
+        )
+        or (
+            {{ is_declared_tool(records ~ ".vendor") }}
+            and ({{ records }}.unit in ('user', 'licence', 'mailbox') or {{ records }}.person_key is not null)
+        )
+    )
+{%- endmacro %}
+
+{# Whether any record of a tool could be a person: what is said of one that cannot be looked up any more. #}
+{% macro may_be_personal(vendor) -%}
+    (
+        {{ vendor }} in (
+            {%- for e in countable_endpoints() if e.names_people -%}
+                '{{ e.vendor }}'{{ ", " if not loop.last }}
+            {%- endfor -%}
+        )
+        or {{ is_declared_tool(vendor) }}
+    )
+{%- endmacro %}
+
+{# Whether connections.yaml declares a tool itself. #}
+{% macro is_declared_tool(vendor) -%}
+    {{ vendor }}
+    in (select tools.vendor from {{ ref("stg_morton__scopes") }} as tools where tools.declared_as is not null)
+{%- endmacro %}
+
 {# What a person must do before approving what a tool counts, as a further sentence; nothing for most tools. #}
 {% macro say_caveat(vendor) -%}
     case

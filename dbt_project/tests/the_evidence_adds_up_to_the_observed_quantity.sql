@@ -19,7 +19,7 @@ with
     records as (
         select discrepancy_id, connection_id, record_id, sum(quantity) as units, max(quantity) as heads
         from {{ ref("discrepancy_evidence") }}
-        where bucket in ('billed', 'included', 'written_off') and bucket_reason <> 'gone'
+        where bucket in ('billed', 'included', 'written_off') and change <> 'removed'
         group by discrepancy_id, connection_id, record_id
     ),
 

@@ -45,9 +45,12 @@ _STALE = click.option("--accept-stale", is_flag=True, help="Approve although the
 _RECORDS = click.option("--record", "record_ids", multiple=True, metavar="RECORD_ID",
                         help="A record of the row; all that were added by default.")  # fmt: skip
 
+_CAUSE = click.option("--cause", required=True, metavar="CAUSE",
+                      help="What is wrong and must be mended: mapping, contract, source or policy.")  # fmt: skip
+
 _add("approve", "Bill this period's variance.", _STALE)
-_add("write-off", "Give the amount up until a day.", _UNTIL)
-_add("exclude", "Stop counting records of the row until a day.", _UNTIL, _RECORDS)
+_add("write-off", "Give the amount up until a day.", _UNTIL, _CAUSE)
+_add("exclude", "Stop counting records of the row until a day.", _UNTIL, _CAUSE, _RECORDS)
 _add("snooze", "Set the row aside until a day.", _UNTIL)
 _add("reopen", "Undo the latest decision, unless its invoice is out.")
 

@@ -1,6 +1,7 @@
 """Commands that turn approved rows into invoices, exactly once."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,16 +13,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("reference", "client_id", "period_month", "total_amount", "currency", "state", "accounting_id", "reason")
 EVIDENCE_COLUMNS = ("change", "bucket", "record_name", "record_id", "vendor", "first_seen_on", "last_seen_on")
-PROOF_COLUMNS = (
-    "reference",
-    "line_number",
-    "amount",
-    "currency",
-    "state",
-    "accounting_id",
-    "decided_by",
-    "evidence_count",
-)
 _PERIOD = click.option("--period", metavar="YYYY-MM", help="Only this month.")
 
 
@@ -133,31 +124,60 @@ def link(book: "Book", output: str, reference: str, accounting_id: str, actor: s
     show_in_mart(book, lambda: refresh_decisions(book, at))
 
 
-@command(cli, "proof")
-@click.argument("name", metavar="INVOICE")
-def proof(book: "Book", output: str, name: str) -> None:
-    """Show for each line of an invoice the approval, the records and what the accounting system calls it."""
+@command(cli, "proof", ("table", "json", "html"))
+@click.argument("name", metavar="INVOICE_OR_ROW")
+@click.option("--out", type=click.Path(path_type=Path), metavar="PATH",
+              help="Write the page and, beside it, the JSON: a folder, or a file that ends in .html.")  # fmt: skip
+def proof(book: "Book", output: str, name: str, out: Path | None) -> None:
+    """Show what stands behind an invoice or a row, or write it as a page to send to the client."""
+    from morton_pipeline import clock
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.reports import proof as proofs
+    from morton_pipeline.reports import proof_page
+
+    at = clock.now()
+    with open_ledger(book) as ledger:
+        rows = proofs.proof(book, ledger, name, at=at)
+    if out is not None:
+        written = proof_page.write(rows, out, name=rows[0]["reference"] or name, firm=book.name, at=at)
+        say(f"Look at {written[0]} before you send it; {written[1].name} beside it says the same for programs.")
+    elif output == "html":
+        click.echo(proof_page.page(rows, firm=book.name, at=at), nl=False)
+    elif output == "json":
+        show(rows, output, (), "")
+    else:
+        for row in rows:
+            _show_line(row)
+    for row in rows:
+        if row["evidence_state"] not in ("as approved", "as it is now"):
+            when = row["decided_at"].strftime("%Y-%m-%dT%H:%M:%SZ")
+            say(
+                f"{row['discrepancy_id']} has changed since it was approved: `morton reconcile --as-of {when}` builds "
+                "what was known then, and the proof has that."
+            )
+    if not rows[0]["record_is_whole"]:
+        say("The record of decisions and invoices does not fit: `morton audit verify` says where.")
+        raise SystemExit(1)
+
+
+def _show_line(row: Row) -> None:
     from morton_pipeline.reports.show import number
 
-    with open_ledger(book) as ledger:
-        rows = proofs.proof(book, ledger, name)
-    if output == "json":
-        show(rows, output, PROOF_COLUMNS, "")
-        return
-    for row in rows:
-        known_as = f" as {row['accounting_id']}" if row["accounting_id"] else ""
-        records = "1 record" if row["evidence_count"] == 1 else f"{row['evidence_count']} records"
-        click.echo(
-            f"{row['reference']} line {row['line_number']}: {row['description']}\n"
-            f"  {number('amount', row['amount'], row['currency'])} {row['currency']}, {row['state']}{known_as}. "
-            f"{row['reason']}\n"
-            f"  Approved by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M} UTC: {row['decided_because']}\n"
-            f"  {row['explanation'] or ''}\n"
-            f"  {records}, {row['evidence_state']} (`morton evidence {row['discrepancy_id']}`)"
+    known_as = f" as {row['accounting_id']}" if row["accounting_id"] else ""
+    records = "1 record" if row["evidence_count"] == 1 else f"{row['evidence_count']} records"
+    title = f"{row['reference']} line {row['line_number']}" if row["reference"] else row["discrepancy_id"]
+    amount = (
+        f"{number('amount', row['amount'], row['currency'])} {row['currency']}" if row["amount"] is not None else ""
+    )
+    said = [f"{title}: {row['description'] or row['service_name']}", f"  {amount}, {row['state']}{known_as}."]
+    if row["decided_by"]:
+        said.append(
+            f"  Approved by {row['decided_by']} at {row['decided_at']:%Y-%m-%d %H:%M} UTC: {row['decided_because']}"
         )
-        show(row["evidence"], output, EVIDENCE_COLUMNS, "")
+    said += [f"  {row['explanation']}", *(f"  {contract['price_rule']}" for contract in row["contracts"])]
+    said.append(f"  {records}, {row['evidence_state']} (`morton evidence {row['discrepancy_id']}`)")
+    click.echo("\n".join(said))
+    show(row["evidence"], "table", EVIDENCE_COLUMNS, "")
 
 
 @command(invoices, "verify", connects=True)

@@ -56,6 +56,33 @@ GAP_COLUMNS = (
     "source_state",
 )
 
+CHANGE_COLUMNS = (
+    "changed_on",
+    "client_name",
+    "service_name",
+    "change",
+    "record_name",
+    "record_id",
+    "vendor",
+    "quantity",
+    "explanation",
+)
+
+
+TASK_COLUMNS = (
+    "client_name",
+    "service_name",
+    "kind",
+    "cause",
+    "decision_count",
+    "is_chronic",
+    "written_off_amount",
+    "currency",
+    "last_decided_by",
+    "last_reason",
+    "holds_until_on",
+    "to_do",
+)
 EXCLUSION_COLUMNS = (
     "client_name",
     "service_id",
@@ -158,6 +185,8 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
                 f"{said['lost_unit_days']} unit-days since {said['began_on']}, worth {said['accumulated_amount']} "
                 f"{said['currency']}; {said['recoverable_amount']} of it can still be billed."
             )
+        if row["status"] == "void":
+            _say_what_was_approved(book, row)
     columns = (
         "change",
         "bucket",
@@ -170,6 +199,19 @@ def evidence(book: "Book", output: str, discrepancy_id: str) -> None:
     )
     rows = mart.evidence_of(book, [discrepancy_id])[discrepancy_id]
     show(rows, output, columns, "No records stand behind this row.")
+
+
+def _say_what_was_approved(book: "Book", row: dict[str, Any]) -> None:
+    from morton_pipeline.reports import approvals
+
+    approval = approvals.approved(book, row["discrepancy_id"])
+    if approval is None:
+        return
+    at = f"{approval['decided_at']:%Y-%m-%d %H:%M}Z"
+    click.echo(
+        f"{approval['decided_by']} approved it at {at} ({approval['reason']}); what has changed since voids that:"
+    )
+    show(approvals.changes(approval, row), "table", ("what", "before", "after"), "")
 
 
 @command(cli, "margins", ("table", "json", "csv"))
@@ -199,6 +241,19 @@ def gaps(book: "Book", output: str, client: str | None) -> None:
     )
 
 
+@command(cli, "changes", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--period", metavar="YYYY-MM", help="This month alone; the open one and the one before otherwise.")
+def changes(book: "Book", output: str, client: str | None, period: str | None) -> None:
+    """List what happened to single records, also where no total moved."""
+    from morton_pipeline.reports import mart
+
+    rows = mart.changes(book, client=client, period=period)
+    _show_beside(
+        book, rows, output, CHANGE_COLUMNS, "No record changed in this selection, as far as sources are fresh."
+    )
+
+
 @command(cli, "exclusions", ("table", "json", "csv"))
 @click.option("--client", metavar="C", help="A client's id or name.")
 @click.option("--new", "is_new", is_flag=True, help="Only what is excluded, or counts again, since this period began.")
@@ -208,6 +263,17 @@ def exclusions(book: "Book", output: str, client: str | None, is_new: bool) -> N
 
     rows = mart.exclusions(book, client=client, is_new=is_new)
     _show_beside(book, rows, output, EXCLUSION_COLUMNS, "No record is excluded in this selection.")
+
+
+@command(cli, "tasks", ("table", "json", "csv"))
+@click.option("--client", metavar="C", help="A client's id or name.")
+@click.option("--all", "with_ended", is_flag=True, help="Also those whose decisions have all ended.")
+def tasks(book: "Book", output: str, client: str | None, with_ended: bool) -> None:
+    """List what must be mended because it was written off or excluded, what came back first."""
+    from morton_pipeline.reports import mart
+
+    rows = mart.tasks(book, client=client, with_ended=with_ended)
+    _show_beside(book, rows, output, TASK_COLUMNS, "Nothing was written off or excluded that is still to be mended.")
 
 
 def _show_beside(book: "Book", rows: list[dict[str, Any]], output: str, columns: Sequence[str], empty: str) -> None:

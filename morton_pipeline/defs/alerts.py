@@ -1,8 +1,9 @@
-"""When somebody is told: a run failed, for a reason that is new. `alerts:` in connections.yaml says where to."""
+"""When somebody is told: a run failed, for a reason that is new, or a secret expires. `alerts:` says where to."""
 
 import dagster as dg
 
 from morton_pipeline.alerts import notify
+from morton_pipeline.clock import now
 from morton_pipeline.defs.resources import BookResource
 
 
@@ -52,7 +53,23 @@ def alert_on_failure(context: dg.RunFailureSensorContext, book: BookResource) ->
         notify(book.open(), f"{run.job_name} failed", f"{text}\nRun {run.run_id}")
 
 
+@dg.sensor(
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=3600,
+    description="Tells somebody that a connection's secrets expire soon, as `secret_expires_on:` in connections.yaml "
+    "says, and again on the day they do. Silent unless connections.yaml has `alerts:`.",
+)
+def alert_before_expiry(context: dg.SensorEvaluationContext, book: BookResource) -> dg.SkipReason:
+    """Send one message about all secrets that expire soon."""
+    said = [text for connection in book.open().connections if (text := connection.expiry(now().date()))]
+    if not said:
+        return dg.SkipReason("No secret expires soon.")
+    text = "\n".join(said)
+    tell_once(context, book, "Secrets expire", text)
+    return dg.SkipReason(text)
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The sensor that tells somebody."""
-    return dg.Definitions(sensors=[alert_on_failure])
+    """The sensors that tell somebody."""
+    return dg.Definitions(sensors=[alert_on_failure, alert_before_expiry])

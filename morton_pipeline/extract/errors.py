@@ -10,7 +10,8 @@ ExtractError
 │   ├── UnexpectedAnswer        not JSON, not the declared shape, too large
 │   ├── Incomplete              the walk ended without all records
 │   ├── Unreadable              a report that does not read as it is declared
-│   └── ForeignLink             a next page outside the connection's host
+│   ├── ForeignLink             a next page outside the connection's host
+│   └── WouldWrite              a request of ours that could do more than read
 └── Transient
     ├── RateLimited             429
     ├── ServerFailed            5xx
@@ -66,6 +67,10 @@ class Unreadable(Permanent):
 
 class ForeignLink(Permanent):
     """A link leads to another host; following it would hand our credentials over."""
+
+
+class WouldWrite(Permanent):
+    """A request could do more than read; a source is only ever read, so it is not sent."""
 
 
 class Transient(ExtractError):

@@ -79,6 +79,11 @@ class Http:
 
         Raises the errors of `extract.errors`, each saying which connection, what happened and what to do.
         """
+        if not self._vendor.only_reads(call):
+            raise errors.WouldWrite(
+                f"{self._connection.id}: {call.method} {call.path} could do more than read, and was not sent. "
+                f"morton_pipeline/vendors/{self._vendor.name}.py does not say that it only reads (`read_by_post`)."
+            )
         retrying = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=self._wait,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from morton_pipeline.extract.auth import AuthFactory, SignIn
 from morton_pipeline.extract.pages import Call, Flow, Page, Walk, dig, single_page
 from morton_pipeline.extract.records import Record
+from morton_pipeline.globs import fits
 
 if TYPE_CHECKING:
     from datetime import date, timedelta
@@ -91,6 +92,8 @@ class Endpoint:
     """How often it is read, where that differs from the vendor's cadence."""
     counts: Literal["", "deployed", "assigned", "purchased"] = ""
     """What its records are a number of: things in use, licences people hold, or what was bought; empty: not counted."""
+    names_people: bool = False
+    """Whether its records are people: what a client is shown hides their names unless its contract says otherwise."""
     is_primary: bool = True
     """Whether its records count, or wait for a mapping; those of a secondary list count only where one names it."""
     states: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -150,6 +153,8 @@ class Vendor:
     optional_settings: Sequence[str] = ()
     hosts: Mapping[str, str] = field(default_factory=dict)
     """Further hosts of its API, each by the setting that may replace it; credentials go to these and to no other."""
+    read_by_post: Mapping[str, Callable[[Json], bool]] = field(default_factory=dict)
+    """What is read by POST: the path, as a glob, and whether a body asked for there only reads. All else is a GET."""
     rate: Rate | None = None
     concurrency: int = 4
     """How many tenants are read at once."""
@@ -183,6 +188,11 @@ class Vendor:
     def replaceable_hosts(self) -> Mapping[str, str]:
         """Every host beside the API's own and the tokens', each by the setting that may replace it."""
         return {**self.hosts, **({"login_url": self.sign_in.login_url} if self.sign_in else {})}
+
+    def only_reads(self, call: Call) -> bool:
+        """Whether a call can do no more than read: it is a GET, or a POST this page says is one in all but name."""
+        asked = (reads for path, reads in self.read_by_post.items() if fits(path, call.path))
+        return call.method == "GET" or (call.method == "POST" and any(reads(call.json) for reads in asked))
 
     def mend(self, connection: "Connection") -> str:
         """Say how a connection whose sign-in has ended is mended."""

@@ -4,7 +4,7 @@ Belongs here: the only way a row gets in (`write`), proving that none was touche
 that runs backwards (`refuse_earlier`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,6 +86,14 @@ def verify(ledger: Ledger) -> Verified:
         }
         head = con.execute(sa.select(tables.chain_head.c.seq, tables.chain_head.c.hash)).one_or_none()
     return Verified(len(links), _first_problem(links, found, head))
+
+
+def links(ledger: Ledger, what: str, keys: Collection[str]) -> dict[str, tuple[int, str]]:
+    """Return the place and the hash of the link that pins each of a table's rows, by the row's key."""
+    table = tables.audit.c
+    with ledger.read() as con:
+        wanted = sa.select(table.row_key, table.seq, table.hash).where(table.what == what, table.row_key.in_(keys))
+        return {row.row_key: (row.seq, row.hash) for row in con.execute(wanted)}
 
 
 def _first_problem(

@@ -32,7 +32,11 @@ _NEEDS_UNTIL = {
     "exclude": "after that day the records count again",
     "snooze": "on that day the row comes back",
 }
-_APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage", "correction")
+CAUSES = ("mapping", "contract", "source", "policy")
+"""What is wrong where a difference is given up or not counted: until it is mended the difference comes back."""
+_NEEDS_CAUSE = ("write_off", "exclude")
+APPROVABLE = ("under_billed", "no_contract", "invoice_mismatch", "over_billed", "no_usage", "correction")
+"""The kinds of rows a client is billed, or given back, by."""
 _INSTEAD = {
     "unmapped_company": "map the company in company_mappings.csv (a client, or an internal one)",
     "unmapped_sku": "map the SKU in service_mappings.csv",
@@ -69,6 +73,7 @@ class _Wish:
     at: datetime
     limits: Limits
     rates: Rates
+    cause: str | None
 
 
 def decide(
@@ -85,18 +90,20 @@ def decide(
     record_ids: Sequence[str] = (),
     evidence: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     accept_stale: bool = False,
+    cause: str | None = None,
     expected_seals: Mapping[str, str] | None = None,
     expected_versions: Mapping[str, int] | None = None,
 ) -> Outcome:
     """Record one answer for several rows, in one transaction; what is not valid is left out and listed.
 
     `rates` tell what another currency is worth in that of the limits; without any, an amount in another one is not
-    approved where that would have to be known. `evidence` holds the rows of `marts.discrepancy_evidence` by
+    approved where that would have to be known. `cause` is one of `CAUSES`, and what is written off or excluded needs
+    one: it is a task until the cause is gone. `evidence` holds the rows of `marts.discrepancy_evidence` by
     discrepancy; `exclude` needs it. `expected_seals` are what a person saw (a file, a page): a row that changed since
     is refused. `expected_versions` are the decision versions they saw; by default those at the time of the call, so
     that of two people deciding at once one wins and the other is told.
     """
-    wish = _wish(action, reason, actor, until, record_ids, accept_stale, at, limits, rates or Rates("USD"))
+    wish = _wish(action, reason, actor, until, record_ids, accept_stale, at, limits, rates or Rates("USD"), cause)
     unique = {str(row["discrepancy_id"]): row for row in rows}
     seen = dict(expected_versions) if expected_versions is not None else versions(ledger, list(unique))
     outcome = Outcome()
@@ -184,6 +191,7 @@ def _wish(
     at: datetime,
     limits: Limits,
     rates: Rates,
+    cause: str | None,
 ) -> _Wish:
     """Check what is true of the whole request, not of one row."""
     word = action.replace("-", "_")
@@ -201,8 +209,15 @@ def _wish(
         raise BadInput(f"`--until {until}` is not after {at.date()}; name a later day.")
     if record_ids and word != "exclude":
         raise BadInput(f"`--record` belongs to `exclude`, not to `{_spoken(word)}`.")
+    if word in _NEEDS_CAUSE and cause not in CAUSES:
+        raise BadInput(
+            f"`{_spoken(word)}` needs `--cause {'|'.join(CAUSES)}`: what is wrong and must be mended, so that it does "
+            f"not come back{f'; {cause!r} is none of these' if cause else ''}."
+        )
+    if word not in _NEEDS_CAUSE and cause is not None:
+        raise BadInput(f"`--cause` belongs to `write-off` and `exclude`, not to `{_spoken(word)}`.")
     records = tuple(dict.fromkeys(record_ids))
-    return _Wish(word, reason.strip(), actor.strip(), until, records, accept_stale, at, limits, rates)
+    return _Wish(word, reason.strip(), actor.strip(), until, records, accept_stale, at, limits, rates, cause)
 
 
 def _refuse_overtaken(history: Sequence[Mapping[str, Any]], seen: int) -> None:
@@ -268,6 +283,8 @@ def _decision(
         "records": canonical(records),
         "row": canonical(row),
     }
+    if wish.cause:
+        decision["row"] = canonical({**row, "cause": wish.cause})
     if action in ("approve", FIRST_APPROVAL):
         decision["row"] = canonical({**row, "line_sha256": line_digest(decision)})
     return decision
@@ -305,7 +322,7 @@ def _refuse_invoiced(con: sa.Connection, row: MartRow, standing: dict[str, Any] 
 
 def _refuse_unapprovable(row: MartRow, wish: _Wish) -> None:
     kind, amount, state = row["kind"], row.get("variance_amount"), row.get("source_state") or "unknown"
-    if kind not in _APPROVABLE:
+    if kind not in APPROVABLE:
         raise _Refused(f"{kind} cannot be approved: {_INSTEAD.get(kind, 'it is not something to bill')}.")
     if not row.get("client_id") or not row.get("service_id"):
         raise _Refused("it belongs to no client or no service yet: map it first.")

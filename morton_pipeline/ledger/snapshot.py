@@ -34,6 +34,8 @@ COLUMNS = {
         "decided_by",
         "decided_at",
         "until_on",
+        "undoes",
+        "cause",
         "is_latest",
     ),
     "exclusions": (
@@ -99,7 +101,10 @@ def snapshot(ledger: Ledger, as_of: datetime | None = None) -> "dict[str, pd.Dat
     for d in counted:
         newest[d["discrepancy_id"]] = max(d["version"], newest.get(d["discrepancy_id"], 0))
     rows = {
-        "decisions": [{**d, "is_latest": d["version"] == newest[d["discrepancy_id"]]} for d in counted],
+        "decisions": [
+            {**d, "cause": json.loads(d["row"]).get("cause"), "is_latest": d["version"] == newest[d["discrepancy_id"]]}
+            for d in counted
+        ],
         "exclusions": _exclusions(decided),
         "invoices": [_invoice(invoice) for invoice in invoiced],
         "invoice_lines": [_line(invoice, line) for invoice in invoiced for line in invoice.lines],

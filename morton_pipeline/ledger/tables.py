@@ -120,7 +120,8 @@ decisions = sa.Table(
     sa.Column("row", sa.Text, nullable=False),
     sa.UniqueConstraint("discrepancy_id", "version"),
 )
-"""`records`: what an exclude names, as JSON. `row`: the whole mart row that was decided on.
+"""`records`: what an exclude names, as JSON. `row`: the whole mart row that was decided on, and beside its columns an
+approval's `line_sha256` and what else is told with a decision: a column added here changes the digest of older rows.
 `undoes`: the decision a reopen undid."""
 
 invoices = sa.Table(

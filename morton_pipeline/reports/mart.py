@@ -169,12 +169,26 @@ def gaps(book: Book, *, at: datetime, client: str | None = None) -> list[Row]:
     return _of_client(book, f"select * from ({_GAPS}) where true", [_naive(at)], client, order)
 
 
+def changes(book: Book, *, client: str | None = None, period: str | None = None) -> list[Row]:
+    """Return what happened to single records in the open month and the one before, or in one of them, latest first."""
+    wanted = month(period) if period else None
+    listed = "select * from marts.record_changes where (?::date is null or period_month = ?::date)"
+    order = " order by changed_on desc, client_name, service_name, record_name, record_id, change"
+    return _of_client(book, listed, [wanted, wanted], client, order)
+
+
 def exclusions(book: Book, *, client: str | None = None, is_new: bool = False) -> list[Row]:
     """Return the records that are excluded, what changed in this period first; `is_new` leaves out what did not."""
     order = " order by is_expired desc, is_new desc, client_name, rule, record_name, record_key"
     return _of_client(
         book, "select * from marts.excluded_records where (not ? or is_new or is_expired)", [is_new], client, order
     )
+
+
+def tasks(book: Book, *, client: str | None = None, with_ended: bool = False) -> list[Row]:
+    """Return what must be mended because it was written off or excluded: chronic ones first, then the most money."""
+    order = " order by is_chronic desc, written_off_amount desc nulls last, client_name, service_name, kind, cause"
+    return _of_client(book, "select * from marts.fix_tasks where (is_open or ?)", [with_ended], client, order)
 
 
 def _of_client(book: Book, sql: str, values: Sequence[Any], client: str | None, order: str) -> list[Row]:
@@ -220,23 +234,44 @@ def unknown(discrepancy_id: str, rows: Mapping[str, Row]) -> str:
     )
 
 
-def evidence_of(book: Book, ids: Sequence[str]) -> dict[str, list[Row]]:
-    """Return the records behind several discrepancies."""
+def evidence_of(book: Book, ids: Sequence[str], source: Path | None = None) -> dict[str, list[Row]]:
+    """Return the records behind several discrepancies; `source` is another published file, such as a look back."""
     found: dict[str, list[Row]] = {i: [] for i in ids}
     sql = (
         "select * from marts.discrepancy_evidence where discrepancy_id in (select unnest(?)) "
         "order by case change when 'added' then 0 when 'removed' then 1 else 2 end, bucket, record_name, record_id"
     )
-    with connect_published(book) as con:
+    with connect_published(book, source) as con:
         for row in _rows(con, sql, [list(ids)]):
             found[row["discrepancy_id"]].append(row)
     return found
 
 
-def seals(book: Book, ids: Sequence[str]) -> dict[str, str]:
-    """Return the seals several discrepancies have now; one that is gone has none."""
-    sql = "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?))"
-    with connect_published(book) as con:
+_ORDER = {
+    "readings": "vendor, connection_id, endpoint, read_at, extraction_id",
+    "contracts": "effective_from nulls first, contract_id",
+    "mappings": "mapping, vendor, connection_id, company_id, endpoint, field, pattern",
+    "exclusions": "exclusion, reason, vendor",
+}
+
+
+def grounds(book: Book, discrepancy_id: str, what: str, source: Path | None = None) -> list[Row]:
+    """Return what a discrepancy stands on beside its records: its readings, contracts, mappings or exclusions."""
+    sql = f"select * from marts.discrepancy_{what} where discrepancy_id = ? order by {_ORDER[what]}"
+    with connect_published(book, source) as con:
+        return _rows(con, sql, [discrepancy_id])
+
+
+def seals(book: Book, ids: Sequence[str], source: Path | None = None) -> dict[str, str]:
+    """Return the seals several discrepancies have in the mart, or in `source`.
+
+    One that is gone has none, also where what was invoiced of it keeps its row.
+    """
+    sql = (
+        "select discrepancy_id, seal from marts.discrepancies where discrepancy_id in (select unnest(?)) "
+        "and coalesce(observed_quantity, contracted_quantity) is not null"
+    )
+    with connect_published(book, source) as con:
         return {row["discrepancy_id"]: row["seal"] for row in _rows(con, sql, [list(ids)])}
 
 

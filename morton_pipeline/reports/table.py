@@ -32,7 +32,18 @@ _HEADINGS = {
     "period_month": "month",
     "total_amount": "total",
 }
-_WHOLE = ("discrepancy_id", "reference", "status", "began_on", "extraction_id", "mapping", "since_on", "gap")
+_WHOLE = (
+    "discrepancy_id",
+    "reference",
+    "status",
+    "began_on",
+    "extraction_id",
+    "mapping",
+    "since_on",
+    "gap",
+    "changed_on",
+    "change",
+)
 """Columns that are of no use when they break into two lines."""
 
 

@@ -112,6 +112,10 @@ class Storage(Record):
     )
 
 
+READING = ("GetPartnerInfo", "EnumeratePartners", "EnumerateAccountStatistics")
+"""What is asked of Cove. Its methods that change something are named Add…, Modify… and Remove…."""
+
+
 def call(method: str, params: Json, *, note: Json = None) -> Call:
     """Ask Cove one thing."""
     return Call(PATH, method="POST", json=body_of(method, params), note=note)
@@ -243,6 +247,7 @@ VENDOR = Vendor(
     base_url="https://api.backup.management",
     auth=Visa,
     secrets=("partner", "username", "password"),
+    read_by_post={PATH: lambda body: body["method"] in READING},
     cron="40 3 * * *",
     endpoints=(
         Endpoint(

@@ -280,6 +280,7 @@ VENDOR = Vendor(
             walk=seats_of_customers,
             records=seat_rows,
             counts="assigned",
+            names_people=True,
             rules=(
                 Rule("seat_state", "archived", "archived", "The seat's backups have ended; only its data is kept."),
                 Rule("seat_state", "unprotected", "unprotected", "The seat is known and not backed up."),

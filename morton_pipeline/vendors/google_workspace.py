@@ -173,6 +173,7 @@ VENDOR = Vendor(
             records=licences,
             enrich=with_users,
             counts="assigned",
+            names_people=True,
             rules=(Rule("sku_id", "1010010001", "free_sku", "Cloud Identity Free costs nothing."),),
         ),
     ),

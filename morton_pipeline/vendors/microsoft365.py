@@ -207,6 +207,11 @@ SOLD = (
 """What is commonly sold on: the SKU, our id of the service, and Microsoft's name of the product."""
 
 
+def only_gets(batch: Json) -> bool:
+    """Whether every request of a batch is one that reads."""
+    return all(request["method"] == "GET" for request in batch["requests"])
+
+
 VENDOR = Vendor(
     name="microsoft365",
     title="Microsoft 365",
@@ -216,6 +221,7 @@ VENDOR = Vendor(
     auth=client_credentials("/{tenant}/oauth2/v2.0/token", scope=graph_scope, on_auth_host=True),
     secrets=("client_id", "client_secret"),
     optional_settings=("partner_tenant",),
+    read_by_post={"/v1.0/$batch": only_gets},
     cron="0 2 * * *",
     concurrency=8,
     is_per_tenant=True,
@@ -255,6 +261,7 @@ VENDOR = Vendor(
             needs=("subscribed_skus", "users", "mailboxes"),
             derive=assigned_licenses,
             counts="assigned",
+            names_people=True,
             rules=(
                 Rule("user_purpose", "shared", "shared_mailbox", "A shared mailbox is nobody's seat."),
                 Rule("user_purpose", "room", "room_mailbox", "A meeting room is nobody's seat."),

@@ -208,6 +208,8 @@ VENDOR = Vendor(
     settings=("company_file",),
     optional_settings=("pending", "currency"),
     is_caller=True,
+    # QBXML's requests are named after what they do: …QueryRq reads, …AddRq and …ModRq write.
+    read_by_post={"/*QueryRq": lambda body: True},
     cron="30 2 * * *",
     owner="team:finance",
     endpoints=(

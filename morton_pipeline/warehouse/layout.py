@@ -88,6 +88,7 @@ SCOPES = Table("raw", "scopes", "What should be read, and how old it may grow. R
     ("is_connected", "boolean", "Whether connections.yaml still names it."),
     ("declared_as", "varchar", "rest or files, where connections.yaml declares the tool itself; else empty."),
     ("category", "varchar", "What its tool is about: rmm, security, backup and further words."),
+    ("secret_expires_on", "date", "The first day its connection's secrets are no longer accepted, where that is said."),
 ))  # fmt: skip
 
 TOOLS = Table("raw", "tools", "What each tool is called in sentences. Rewritten before each build.", _fields(
@@ -152,6 +153,7 @@ CLOSED = (
         ("is_estimate", "boolean", "Whether no agreed price stood behind the amount."),
         ("explanation", "varchar", "What it said."),
         ("seal", "varchar", "The hash an approval of it stands on."),
+        ("unexplained_quantity", "decimal(18, 4)", "How much of its change no record accounted for."),
         _CLOSED_AT,
     )),
     Table("raw", "closed_evidence", "The records behind those rows.", _fields(
@@ -176,7 +178,7 @@ CLOSED = (
         _CLOSED_ROW,
         ("first_on", "date", "The first of those days."),
         ("last_on", "date", "The last of them."),
-        ("day_amount", "decimal(28, 8)", "What the variance was worth on each."),
+        ("day_amount", "decimal(32, 14)", "What the variance was worth on each."),
         _CLOSED_AT,
     )),
     Table("raw", "closed_terms", "What was agreed and counted at the end of a closed month, as it was closed.", _fields(
@@ -213,6 +215,8 @@ LEDGER = (
         ("decided_by", "varchar", "Who."),
         ("decided_at", "timestamp", "When (UTC)."),
         ("until_on", "date", "Until when it holds; empty when it does not end."),
+        ("undoes", "varchar", "The decision a reopen undid."),
+        ("cause", "varchar", "What must be mended where something is written off or excluded."),
         ("is_latest", "boolean", "Whether it is the last word on that row."),
     )),
     Table("raw_ledger", "exclusions", "Records people excluded, where still in force: a copy of the ledger.", _fields(

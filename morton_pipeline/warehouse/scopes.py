@@ -41,13 +41,14 @@ def scopes(
         vendor = vendor_of(connection)
         age = allowed_age_minutes(scope, connection.schedule, at, vendor)
         declared_as = connection.vendor if vendor.is_declared else None
-        rows.append((connection.id, connection.tool, *scope[2:], name, age, True, declared_as, vendor.category))
+        said = (declared_as, vendor.category, connection.secret_expires_on)
+        rows.append((connection.id, connection.tool, *scope[2:], name, age, True, *said))
     taken = {(connection_id, endpoint, tenant_id) for connection_id, _, endpoint, tenant_id in current}
     for scope, name in names.items():
         is_listing = scope[3] == "" and scope[1] in VENDORS and VENDORS[scope[1]].is_per_tenant
         # A connection that changed its vendor has one state, that of the new one.
         if (scope[0], *scope[2:]) not in taken and not is_listing:
-            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False, None, None))
+            rows.append((*scope, name, allowed_age_minutes(scope, None, at), False, None, None, None))
     return rows
 
 

@@ -138,8 +138,9 @@ def test_a_missing_id_holds_that_client_and_names_the_cell(shop: Any) -> None:
 @pytest.mark.parametrize("action", ["write-off", "reopen", "snooze"])
 def test_only_a_standing_approval_is_sent(shop: Any, action: str) -> None:
     shop.approve()
-    until = {} if action == "reopen" else {"until": date(2027, 1, 1)}
-    shop.decide(action, "00000000000a", **until)
+    more = {} if action == "reopen" else {"until": date(2027, 1, 1)}
+    more |= {"cause": "contract"} if action == "write-off" else {}
+    shop.decide(action, "00000000000a", **more)
     assert shop.plan().drafts == []
 
 

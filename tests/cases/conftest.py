@@ -60,7 +60,8 @@ def _build(root: Path, msp: Scenario) -> None:
             rows = before.rows(client, kind=kind) if kind else before.rows(client)
             evidence = {row["discrepancy_id"]: before.evidence(row) for row in rows}
             said = {"reason": "seen", "actor": "Fay", "at": DECIDED, "limits": book.limits, "evidence": evidence}
-            outcome = decide(ledger, rows, **answer, **said)
+            needs_cause = answer["action"] in ("write_off", "exclude")
+            outcome = decide(ledger, rows, **({"cause": "policy"} if needs_cause else {}) | answer, **said)
             assert not outcome.refused
             if client in msp.posted:
                 post(ledger, client, outcome.applied)

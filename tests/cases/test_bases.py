@@ -22,6 +22,11 @@ def given_one_month_counted_in_every_way(msp: Scenario) -> None:
 
 
 def given_a_month_in_two_halves(msp: Scenario) -> None:
+    msp.client("peak-then-less")
+    msp.devices("peak-then-less", 10)
+    msp.devices("peak-then-less", 1, since=date(2026, 10, 5))
+    msp.devices("peak-then-less", 3, since=date(2026, 10, 5), until=date(2026, 10, 12))
+    msp.contract("peak-then-less", "workstation", 10, "31.00", count_basis="peak")
     msp.client("halves")
     msp.devices("halves", 10)
     msp.devices("halves", 1, until=date(2026, 10, 17))
@@ -41,6 +46,11 @@ def given_versions_that_change_in_a_counted_month(msp: Scenario) -> None:
     msp.client("split-start")
     msp.devices("split-start", 12)
     msp.contract("split-start", "workstation", 10, "30", count_basis="daily", effective_from="2026-11-11")
+    msp.client("split-gap")
+    msp.devices("split-gap", 12)
+    msp.contract("split-gap", "workstation", 10, "30", count_basis="daily", effective_to="2026-11-05")
+    later = {"effective_from": "2026-11-11", "note": "gap: agreed anew"}
+    msp.contract("split-gap", "workstation", 10, "30", count_basis="daily", **later)
     msp.client("uplifted")
     msp.devices("uplifted", 10)
     msp.contract("uplifted", "workstation", 10, "10", count_basis="daily", effective_to="2026-11-11")
@@ -143,6 +153,13 @@ def test_case_44_the_peak_is_the_day_it_was_and_leads_to_its_records(mart: Mart)
     assert len(mart.evidence(row, bucket="billed")) == 13
 
 
+def test_case_44_what_stays_after_the_peak_adds_up_too(mart: Mart) -> None:
+    row = mart.row("peak-then-less", month="2026-10")
+    # Four for seven days and one for twenty more, at 1.00 a day.
+    assert (row["variance_quantity"], row["variance_amount"]) == (4, 124)
+    assert row["accumulated_amount"] == 4 * 7 + 20
+
+
 def test_case_44_on_average_what_passed_is_behind_the_number_with_its_days(mart: Mart) -> None:
     records = mart.evidence(mart.row("passing-average", month="2026-10"), bucket="billed")
     assert len(records) == 13
@@ -166,6 +183,13 @@ def test_case_42_a_contract_that_ended_leaves_a_part_with_it_and_one_without(mar
     rows = {r["kind"]: r["variance_amount"] for r in mart.rows("split-end")}
     # Two for ten days, then twelve for ten, of thirty, at 30.00.
     assert rows == {"under_billed": 20, "no_contract": 120}
+
+
+def test_case_42_days_between_two_contracts_have_no_part_in_either(mart: Mart) -> None:
+    row = mart.row("split-gap")
+    # Two for four days, then for ten, of thirty, at 30.00; six days between them count nowhere.
+    assert (row["kind"], row["variance_amount"]) == ("under_billed", 28)
+    assert {e["quantity"] for e in mart.evidence(row)} == {Decimal("0.4667")}
 
 
 def test_case_55_before_a_contract_begins_nothing_is_billed(mart: Mart) -> None:

@@ -34,6 +34,10 @@ def given_a_silent_device(msp: Scenario) -> None:
     msp.devices("quiet", 1)
     msp.devices("quiet", 1, lastContact=LONG_AGO)
     msp.contract("quiet", "workstation", 1, "10")
+    msp.client("quiet-too-long")
+    msp.devices("quiet-too-long", 1)
+    msp.devices("quiet-too-long", 1, lastContact=LONG_AGO)
+    msp.contract("quiet-too-long", "workstation", 2, "10", silent_days="60")
 
 
 def given_a_state_nobody_knows(msp: Scenario) -> None:
@@ -161,6 +165,15 @@ def test_case_31_a_silent_device_counts_and_is_marked(mart: Mart) -> None:
     row = mart.row("quiet")
     assert row["observed_quantity"] == 2
     assert [e["bucket_reason"] for e in mart.evidence(row)] == ["", "silent since 2026-09-01"]
+
+
+def test_case_31_where_the_contract_says_so_a_device_counts_until_it_has_been_silent_too_long(mart: Mart) -> None:
+    row = mart.row("quiet-too-long")
+    assert (row["kind"], row["variance_quantity"], row["began_on"]) == ("over_billed", -1, date(2026, 10, 31))
+    (silent,) = mart.evidence(row, bucket="excluded")
+    assert (silent["change"], "60 silent days" in silent["bucket_reason"]) == ("removed", True)
+    (listed,) = mart.ask("select rule, reason from marts.excluded_records where client_id = 'quiet-too-long'")
+    assert listed["reason"] == "The contract counts what has reported within 60 days."
 
 
 def test_case_27_a_person_with_two_licences_is_one_seat(mart: Mart) -> None:

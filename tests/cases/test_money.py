@@ -1,5 +1,6 @@
 """Cases 68-69: currencies are kept apart, and money is rounded once, to its currency's own digits."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -20,6 +21,9 @@ def given_clients_of_several_currencies(msp: Scenario) -> None:
     msp.client("refunded", currency="USD")
     msp.devices("refunded", 1)
     msp.contract("refunded", "workstation", 2, "0.1250")
+    msp.client("all-month")
+    msp.devices("all-month", 1, since=date(2026, 10, 1))
+    msp.contract("all-month", "workstation", 0, "0.3350")
     msp.client("euro-uncovered", currency="EUR")
     msp.devices("euro-uncovered", 2)
     msp.client("euro-mixed", currency="EUR")
@@ -35,6 +39,12 @@ def given_clients_of_several_currencies(msp: Scenario) -> None:
 )
 def test_case_69_money_is_rounded_once_half_up_to_its_own_digits(mart: Mart, client: str, amount: str) -> None:
     assert mart.row(client)["variance_amount"] == Decimal(amount)
+
+
+def test_case_69_the_days_of_a_month_are_rounded_together(mart: Mart) -> None:
+    row = mart.row("all-month", month="2026-10")
+    assert row["began_on"] == date(2026, 10, 1)
+    assert row["accumulated_amount"] == row["recoverable_amount"] == row["variance_amount"] == Decimal("0.34")
 
 
 def test_case_68_a_list_price_is_in_the_main_currency_of_the_book(mart: Mart) -> None:

@@ -1,6 +1,7 @@
 """Cases 49-51: which month a record and an invoice line belong to."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -38,6 +39,11 @@ def given_invoices_made_by_hand(msp: Scenario) -> None:
     msp.devices("invoiced", 10)
     msp.contract("invoiced", "workstation", 10, "31", effective_from="2026-10-01")
     msp.invoice("invoiced", "2026-11-02", ("workstation", 8, "31", "2026-10-15"), ("workstation", 10, "31", ""))
+    for client, days in (("invoiced-within", "26"), ("invoiced-beyond", "10")):
+        msp.client(client, accounting_customer_id=f"qb-{client}", back_bill_days=days)
+        msp.devices(client, 10)
+        msp.contract(client, "workstation", 10, "31", effective_from="2026-10-01")
+        msp.invoice(client, "2026-11-02", ("workstation", 8, "31", "2026-10-15"), ("workstation", 8, "31", ""))
     msp.client("not-invoiced-yet", accounting_customer_id="qb-not-invoiced-yet")
     msp.devices("not-invoiced-yet", 10)
     msp.contract("not-invoiced-yet", "workstation", 10, "31", effective_from="2026-11-01")
@@ -146,6 +152,19 @@ def test_case_51_an_invoice_line_belongs_to_the_month_of_its_service(mart: Mart)
     assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("invoice_mismatch", 2, 62)
     assert (row["contracted_quantity"], row["invoiced_quantity"]) == (10, 8)
     assert mart.rows("invoiced") == []
+
+
+@pytest.mark.parametrize(
+    ("client", "recoverable"),
+    # Two at 31.00: 26 days before 20 November is 25 October, ten days before it the tenth.
+    [("invoiced", ["62"]), ("invoiced-within", ["14", "62"]), ("invoiced-beyond", ["0", "43.40"])],
+)
+def test_case_54_what_an_invoice_missed_before_the_limit_is_lost(
+    mart: Mart, client: str, recoverable: list[str]
+) -> None:
+    rows = mart.rows(client, month=None, kind="invoice_mismatch")
+    assert {r["variance_amount"] for r in rows} == {62}
+    assert [r["recoverable_amount"] for r in rows] == [Decimal(amount) for amount in recoverable]
 
 
 def test_an_open_month_without_an_invoice_yet_is_no_mismatch(mart: Mart) -> None:

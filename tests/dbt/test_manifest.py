@@ -46,6 +46,14 @@ COLUMNS = {
         "invoice_id reference client_id client_name period_month currency approved_amount found_amount connection_id "
         "accounting_id drift explanation read_back_at"
     ),
+    "record_changes": (
+        "period_month changed_on client_id client_name service_id service_name change from_service_id from_service_name vendor "
+        "connection_id record_id record_key record_name quantity explanation"
+    ),
+    "fix_tasks": (
+        "client_id client_name service_id service_name kind cause to_do decision_count is_chronic is_open first_decided_at "
+        "last_decided_at last_decided_by last_reason holds_until_on written_off_amount currency"
+    ),
     "source_health": (
         "connection_id vendor endpoint tenant_id state last_complete_at last_attempt_at last_error record_count allowed_age_minutes"
     ),
@@ -53,9 +61,17 @@ COLUMNS = {
 """The columns other people build on; renaming one breaks them."""
 
 ADDED = {
-    "discrepancies": {"invoiced_as", "billed_to", "corrects_month", "closed_at", "lost_unit_days"},
-    "discrepancy_evidence": {"record_key", "quantity"},
+    "discrepancies": {
+        "invoiced_as",
+        "billed_to",
+        "corrects_month",
+        "closed_at",
+        "lost_unit_days",
+        "unexplained_quantity",
+    },
+    "discrepancy_evidence": {"record_key", "quantity", "extraction_id", "is_personal"},
     "coverage_gaps": {"record_key"},
+    "source_health": {"secret_expires_on"},
     "margins": {
         "distributor_invoiced_quantity",
         "distributor_invoiced_amount",
@@ -182,8 +198,16 @@ def _variables() -> dict[str, Any]:
 
 
 def test_the_countable_endpoints_are_those_the_vendor_pages_declare() -> None:
-    declared = {(v.name, e.name): (e.counts, e.is_primary) for v in VENDORS.values() for e in v.endpoints if e.counts}
-    listed = {(e["vendor"], e["endpoint"]): (e["counts"], e["is_primary"]) for e in _variables()["countable"]}
+    declared = {
+        (v.name, e.name): (e.counts, e.is_primary, e.names_people)
+        for v in VENDORS.values()
+        for e in v.endpoints
+        if e.counts
+    }
+    listed = {
+        (e["vendor"], e["endpoint"]): (e["counts"], e["is_primary"], e.get("names_people", False))
+        for e in _variables()["countable"]
+    }
     assert listed == declared, "vars.countable in dbt_project.yml differs from the vendor pages"
     assert set(countable()) == set(declared)
 

@@ -10,7 +10,7 @@ import pytest
 
 from morton_pipeline import alerts
 from morton_pipeline.book import Book, open_book
-from morton_pipeline.defs.alerts import alert_on_failure
+from morton_pipeline.defs.alerts import alert_before_expiry, alert_on_failure
 from morton_pipeline.defs.resources import BookResource
 from morton_pipeline.errors import BadInput
 
@@ -148,3 +148,25 @@ def test_a_failed_run_is_told_once_until_its_reason_changes(
             alert_on_failure(context.for_run_failure())
     told = [post["text"].splitlines()[1] for post in posts]
     assert told == ["the feed is down", "the key expired", "the feed is down"]
+
+
+def test_case_83_somebody_is_told_before_a_secret_expires_and_on_the_day(
+    folder: Path, book: BookResource, posts: list[Any], instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder / "connections.yaml"
+    path.write_text(
+        path.read_text("utf-8").replace("vendor: huntress", "vendor: huntress\n    secret_expires_on: 2026-12-16"),
+        "utf-8",
+    )
+    book_with(folder, "alerts: {webhook: TEST_HOOK}")
+    cursor = None
+    for day in ("2026-11-01", "2026-11-20", "2026-11-21", "2026-12-16", "2026-12-17"):
+        monkeypatch.setenv("MORTON_NOW", f"{day}T06:00:00Z")
+        context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"book": book})
+        list(alert_before_expiry(context) or ())
+        cursor = context.cursor
+    told = [post["text"].splitlines()[1] for post in posts]
+    assert [line.partition(". ")[0] for line in told] == [
+        "huntress: TEST_KEY and TEST_SECRET expires on 2026-12-16",
+        "huntress: TEST_KEY and TEST_SECRET expired on 2026-12-16",
+    ]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from morton_pipeline.vendors import VENDORS
 from tests.conftest import Connect
 
 Json = Any
-COVE = VENDORS["cove"]
+COVE = replace(VENDORS["cove"], read_by_post={"/jsonapi": lambda _: True})
 PING = Call("/jsonapi", method="POST", json=body_of("Ping", {}))
 NO_VISA = {"error": {"code": -32603, "data": 1701, "message": "Visa is inconsistent/corrupted"}}
 BAD_LOGIN = {"error": {"code": -32603, "data": 2100, "message": "Unknown partner/username or bad password"}}

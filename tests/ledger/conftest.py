@@ -69,6 +69,7 @@ def choose(ledger: Ledger) -> Callable[..., Outcome]:
 
     def run(rows: Any, action: str = "approve", **changes: Any) -> Outcome:
         words: dict[str, Any] = {"reason": "agreed with the client", "actor": "ann", "at": AT, "limits": Limits()}
+        words |= {"cause": "contract"} if action in ("write-off", "write_off", "exclude") else {}
         return decide(ledger, rows if isinstance(rows, list) else [rows], action=action, **(words | changes))
 
     return run

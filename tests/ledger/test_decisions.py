@@ -403,3 +403,52 @@ def test_a_failed_transaction_leaves_nothing_behind(ledger: Ledger, row: Row, ch
     with pytest.raises(RuntimeError):
         fail()
     assert (verify(ledger).problem, verify(ledger).row_count) == (None, 1)
+
+
+@pytest.mark.parametrize("action", ["write-off", "exclude"])
+@pytest.mark.parametrize("cause", [None, "weather"])
+def test_case_65_what_is_given_up_names_a_cause(row: Row, choose: Choose, action: str, cause: str | None) -> None:
+    with pytest.raises(BadInput, match=r"needs `--cause mapping\|contract\|source\|policy`"):
+        choose(row(), action, until=LATER, cause=cause, evidence={"0123456789ab": EVIDENCE})
+
+
+def test_case_65_the_cause_is_kept_with_the_decision(row: Row, choose: Choose, ledger: Ledger) -> None:
+    choose(row(), "write-off", until=LATER, cause="mapping")
+    (kept,) = decisions.history(ledger, "0123456789ab")
+    assert json.loads(kept["row"])["cause"] == "mapping"
+    assert verify(ledger).is_whole
+    with pytest.raises(BadInput, match="belongs to `write-off` and `exclude`"):
+        choose(row(), "snooze", until=LATER, cause="mapping")
+
+
+FOUR_EYES = Limits(four_eyes_above=Decimal(100))
+
+
+def test_case_66_what_an_approver_who_left_approved_stays_valid_and_theirs(
+    row: Row, choose: Choose, ledger: Ledger
+) -> None:
+    choose(row(), actor="ann")
+    assert "ann approved it already" in why(choose(row(), actor="bob"))
+    (kept,) = decisions.history(ledger, "0123456789ab")
+    assert (kept["action"], kept["decided_by"]) == ("approve", "ann")
+    assert verify(ledger).is_whole
+
+
+def test_case_66_a_first_approval_of_one_who_left_may_be_taken_over(row: Row, choose: Choose, ledger: Ledger) -> None:
+    choose(row(), actor="ann", limits=FOUR_EYES)
+    choose(row(), "reopen", actor="bob", reason="ann has left us")
+    choose(row(), actor="bob", limits=FOUR_EYES)
+    assert "second person" in why(choose(row(), actor="bob", limits=FOUR_EYES))
+    choose(row(), actor="cyd", limits=FOUR_EYES)
+    told = [(d["action"], d["decided_by"]) for d in decisions.history(ledger, "0123456789ab")]
+    assert told == [
+        ("first_approval", "ann"), ("reopen", "bob"), ("first_approval", "bob"), ("approve", "cyd"),
+    ]  # fmt: skip
+
+
+def test_case_66_a_first_approval_of_one_who_left_still_counts_where_nobody_takes_it_over(
+    row: Row, choose: Choose
+) -> None:
+    choose(row(), actor="ann", limits=FOUR_EYES)
+    (second,) = choose(row(), actor="bob", limits=FOUR_EYES).applied
+    assert (second["action"], second["decided_by"]) == ("approve", "bob")

@@ -15,6 +15,6 @@ select
     cast(
         sum(1.0 / {{ days_in_month("calendar_on") }}) over (
             order by calendar_on rows between unbounded preceding and current row
-        ) as decimal(28, 10)
+        ) as decimal(28, 14)
     ) as months_elapsed
 from days

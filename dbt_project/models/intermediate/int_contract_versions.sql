@@ -14,6 +14,7 @@
     ("committed_quantity", "contracts.committed_quantity"),
     ("committed_until", "contracts.committed_until"),
     ("notice_days", "contracts.notice_days"),
+    ("silent_days", "contracts.silent_days"),
     ("tiers", "tiers.tiers_text"),
     ("bundle", "bundled.bundle_text"),
 ] %}
@@ -65,6 +66,7 @@ select
     contracts.committed_quantity,
     coalesce(contracts.committed_until, cast('9999-12-31' as date)) as committed_until,
     coalesce(contracts.notice_days, 0) as notice_days,
+    contracts.silent_days,
     coalesce(lower(contracts.count_vendor), services.count_vendor) as count_vendor,
     coalesce(contracts.effective_from, cast('1900-01-01' as date)) as effective_from,
     coalesce(contracts.effective_to, cast('9999-12-31' as date)) as effective_to,

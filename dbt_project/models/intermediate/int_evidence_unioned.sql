@@ -10,6 +10,8 @@ with
             findings.measured_on,
             findings.began_on,
             findings.has_agreed_set,
+            findings.service_id,
+            findings.is_estimate,
             services.counted_as as counted_service_id,
             variances.divisor,
             coalesce(variances.counted_from, findings.measured_on) as counted_from,
@@ -63,6 +65,48 @@ with
             and spells.standing in ('counted', 'excluded', 'unknown_state')
     ),
 
+    -- Days between two contracts have no part in what is counted under them.
+    uncovered as (
+        select
+            usage.discrepancy_id,
+            usage.record_path,
+            usage.spell_from,
+            sum(
+                {{
+                    dbt.datediff(
+                        "case when usage.spell_from > positions.position_from then usage.spell_from else positions.position_from end",
+                        "case when usage.spell_to < positions.position_to then usage.spell_to else positions.position_to end",
+                        "day",
+                    )
+                }}
+            ) as day_count
+        from windows
+        inner join
+            {{ ref("int_positions") }} as positions
+            on positions.client_id = windows.client_id
+            and positions.service_id = windows.service_id
+            and positions.position_from >= windows.counted_from
+            and positions.position_from <= windows.measured_on
+            and positions.contract_id is null
+        inner join
+            usage
+            on usage.discrepancy_id = windows.discrepancy_id
+            and usage.spell_from < positions.position_to
+            and usage.spell_to > positions.position_from
+        where windows.divisor is not null and not windows.is_estimate
+        group by usage.discrepancy_id, usage.record_path, usage.spell_from
+    ),
+
+    shares as (
+        select usage.*, usage.day_count - coalesce(uncovered.day_count, 0) as share_days
+        from usage
+        left join
+            uncovered
+            on uncovered.discrepancy_id = usage.discrepancy_id
+            and uncovered.record_path = usage.record_path
+            and uncovered.spell_from = usage.spell_from
+    ),
+
     merged as (
         select
             discrepancy_id,
@@ -82,7 +126,7 @@ with
             max(case when is_agreed then standing end) as standing_agreed,
             max(case when is_now then standing_reason end) as standing_reason,
             coalesce(
-                sum(case when is_now and standing = 'counted' then unit_count * day_count end) / max(divisor),
+                sum(case when is_now and standing = 'counted' then unit_count * share_days end) / max(divisor),
                 max(case when is_now then unit_count end),
                 max(unit_count)
             ) as quantity,
@@ -91,7 +135,7 @@ with
             max(
                 case when spell_to > measured_on then measured_on else {{ plus_days(-1, "spell_to") }} end
             ) as last_seen_on
-        from usage
+        from shares
         group by discrepancy_id, record_path
     ),
 
@@ -110,10 +154,41 @@ with
         where included_quantity is not null and standing_now = 'counted' and vendor = count_vendor
     ),
 
+    -- What happened to a record since count and contract last agreed, beyond that it came or went.
+    told as (
+        select
+            windows.discrepancy_id,
+            changes.vendor,
+            case when sides.is_left then changes.from_record_path else changes.record_path end as record_path,
+            case when sides.is_left then changes.note_where_it_left else changes.note end as note,
+            row_number() over (
+                partition by
+                    windows.discrepancy_id,
+                    changes.vendor,
+                    case when sides.is_left then changes.from_record_path else changes.record_path end
+                order by changes.changed_on desc, changes.change
+            ) as place
+        from windows
+        cross join
+            (
+                select true as is_left
+                union all
+                select false as is_left
+            ) as sides
+        inner join
+            {{ ref("int_record_changes") }} as changes
+            on changes.client_id = windows.client_id
+            and case when sides.is_left then changes.from_service_id else changes.service_id end
+            = windows.counted_service_id
+            and changes.changed_on <= windows.measured_on
+            and changes.changed_on >= windows.began_on
+        where changes.is_more_than_come_or_gone
+    ),
+
     counted as (
         select
             merged.discrepancy_id,
-            vendor,
+            merged.vendor,
             connection_id,
             merged.record_path,
             record_id,
@@ -122,7 +197,7 @@ with
             case
                 when coalesce(standing_now, standing_agreed) in ('excluded', 'unknown_state')
                 then coalesce(standing_now, standing_agreed)
-                when vendor <> count_vendor
+                when merged.vendor <> count_vendor
                 then 'coverage_only'
                 when included.place <= included.included_quantity
                 then 'included'
@@ -130,8 +205,8 @@ with
             end as bucket,
             coalesce(
                 standing_reason,
-                case when vendor <> count_vendor then 'counted at ' || count_vendor end,
-                mark,
+                case when merged.vendor <> count_vendor then 'counted at ' || count_vendor end,
+                nullif(concat_ws(', ', told.note, mark), ''),
                 case when standing_now is null then 'gone' end,
                 ''
             ) as bucket_reason,
@@ -154,6 +229,12 @@ with
         from merged
         left join
             included on included.discrepancy_id = merged.discrepancy_id and included.record_path = merged.record_path
+        left join
+            told
+            on told.discrepancy_id = merged.discrepancy_id
+            and told.vendor = merged.vendor
+            and told.record_path = merged.record_path
+            and told.place = 1
         where standing_now is not null or standing_agreed is not null
     ),
 

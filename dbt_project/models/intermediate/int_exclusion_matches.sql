@@ -48,10 +48,47 @@ with
                 and (exclusions.name_like is null or lower(records.record_name) like exclusions.name_like escape '!')
                 and exclusions.effective_from < records.end_on
                 and exclusions.expires_on > records.start_on
+            where exclusions.silent_days is null
             {% if not loop.last %}
                 union all
             {% endif %}
         {% endfor %}
+    ),
+
+    -- A tool says since when something is silent, and the contract for how long it counts all the same.
+    silent as (
+        select
+            records.vendor,
+            records.record_path,
+            records.start_on,
+            records.end_on,
+            records.client_id,
+            records.service_id,
+            {{ plus_days("exclusions.silent_days", "cast(substr(records.mark, 14, 10) as date)") }} as silent_on,
+            exclusions.exclusion_id,
+            exclusions.effective_from,
+            exclusions.expires_on
+        from {{ ref("int_records_held") }} as records
+        inner join
+            {{ ref("int_exclusions_unioned") }} as exclusions
+            on exclusions.client_id = records.client_id
+            and exclusions.service_id = records.service_id
+            and exclusions.silent_days is not null
+        where records.mark like 'silent since ____-__-__'
+    ),
+
+    silenced as (
+        select
+            *,
+            case
+                when silent_on > start_on and silent_on > effective_from
+                then silent_on
+                when start_on > effective_from
+                then start_on
+                else effective_from
+            end as piece_from,
+            case when expires_on < end_on then expires_on else end_on end as piece_to
+        from silent
     ),
 
     -- A person is one unit of a service that is sold by the user, whatever they hold.
@@ -146,6 +183,10 @@ with
         from placed
     )
 
+select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
+from silenced
+where piece_from < piece_to
+union all
 select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
 from matches
 where max_quantity is null and not is_by_number

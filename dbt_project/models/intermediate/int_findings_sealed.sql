@@ -68,6 +68,8 @@ with
             usage.billable_quantity,
             usage.billable_amount,
             usage.contracted_amount,
+            explained.unexplained_quantity,
+            coalesce(explained.note, '') as change_note,
             case
                 when findings.source_state = 'known' and findings.observed_quantity = 0
                 then 'zero'
@@ -82,6 +84,7 @@ with
             and usage.period_month = findings.period_month
             and usage.kind = findings.kind
         left join evidence on evidence.discrepancy_id = findings.discrepancy_id
+        left join {{ ref("int_explained") }} as explained on explained.discrepancy_id = findings.discrepancy_id
         left join mappings on mappings.client_id = findings.client_id
         left join {{ ref("int_clients") }} as clients on clients.client_id = findings.client_id
         left join {{ ref("int_services") }} as services on services.service_id = findings.service_id
@@ -316,6 +319,7 @@ select
                     || ' removed)'
             end
             || case when kind = 'no_contract' then '; an estimate.' else '.' end
+            || change_note
             || case
                 when is_late_measured
                 then ' Measured late, on ' || cast(measured_on as {{ dbt.type_string() }}) || '.'

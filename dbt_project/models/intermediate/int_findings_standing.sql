@@ -56,7 +56,8 @@ select
     is_estimate,
     explanation,
     seal,
-    corrects_month
+    corrects_month,
+    unexplained_quantity
 from {{ ref("int_findings_sealed") }}
 union all
 select
@@ -90,6 +91,7 @@ select
     closed.is_estimate,
     closed.explanation,
     closed.seal,
-    cast(null as date) as corrects_month
+    cast(null as date) as corrects_month,
+    closed.unexplained_quantity
 from {{ ref("stg_morton__closed_findings") }} as closed
 left join lapsing on lapsing.discrepancy_id = closed.discrepancy_id

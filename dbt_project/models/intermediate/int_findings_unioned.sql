@@ -75,7 +75,7 @@ with
             currency,
             variance_amount,
             variance_amount as accumulated_amount,
-            variance_amount as unlapsed_amount,
+            unlapsed_amount,
             period_month as began_on,
             source_state,
             source_as_of_at,

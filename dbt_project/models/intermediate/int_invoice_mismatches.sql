@@ -72,7 +72,17 @@ with
             accounting.source_state,
             accounting.source_as_of_at,
             clients.client_name,
-            clients.currency
+            clients.currency,
+            -- Every day of a month is short of an equal part of it; those before the limit to what may be billed back
+            -- are lost.
+            {{ days_in_month("periods.period_month") }} as month_days,
+            {{
+                dbt.datediff(
+                    plus_days("-clients.back_bill_days", "clients.today_on"),
+                    plus_days(1, dbt.last_day("periods.period_month", "month")),
+                    "day",
+                )
+            }} as days_to_limit
         from {{ ref("int_periods") }} as periods
         inner join
             {{ ref("int_clients") }} as clients
@@ -178,24 +188,34 @@ with
                 others_quantity + coalesce(others_amount_only / nullif(price, 0), 0) + posted_quantity as decimal(18, 4)
             ) as invoiced_quantity
         from priced
+    ),
+
+    valued as (
+        select
+            compared.*,
+            cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
+            case
+                when steps.contract_id is null
+                then cast((contracted_quantity - invoiced_quantity) * price as decimal(28, 8))
+                else contracted_amount - {{ amount_in_step("invoiced_quantity", "steps") }}
+            end as unrounded_amount
+        from compared
+        left join
+            {{ ref("int_price_tiers") }} as steps
+            on steps.contract_id = compared.tiered_by
+            and {{ is_in_step("compared.invoiced_quantity", "steps") }}
+        where contracted_quantity <> invoiced_quantity
     )
 
 select
-    compared.*,
+    *,
     (select min(vendor) from {{ ref("stg_morton__scopes") }} where category = 'accounting') as accounting_vendor,
-    cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
+    {{ round_money("unrounded_amount", "currency") }} as variance_amount,
     {{
         round_money(
-            "case when steps.contract_id is null then (contracted_quantity - invoiced_quantity) * price else contracted_amount - "
-            ~ amount_in_step("invoiced_quantity", "steps")
-            ~ " end",
+            "unrounded_amount * case when days_to_limit < 0 then 0 when days_to_limit < month_days then days_to_limit else month_days end / month_days",
             "currency",
         )
     }}
-    as variance_amount
-from compared
-left join
-    {{ ref("int_price_tiers") }} as steps
-    on steps.contract_id = compared.tiered_by
-    and {{ is_in_step("compared.invoiced_quantity", "steps") }}
-where contracted_quantity <> invoiced_quantity
+    as unlapsed_amount
+from valued

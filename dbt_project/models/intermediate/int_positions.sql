@@ -415,7 +415,8 @@ with
                 rows between unbounded preceding and current row
             ) as run,
             {{ dbt.datediff("position_from", "position_to", "day") }} as day_count,
-            cast(variance_amount / {{ days_in_month("position_from") }} as decimal(28, 8)) as day_amount
+            -- Finer than any row, whose sum is rounded once: a month of days is the month.
+            cast(variance_amount / {{ days_in_month("position_from") }} as decimal(32, 14)) as day_amount
         from turned
     )
 

@@ -274,6 +274,8 @@ select
     mark,
     unit_count,
     unit,
+    valid_from,
+    valid_to,
     valid_to is null and era_from <= today_on and era_to > today_on as is_current,
     case when version_from > era_from then version_from else era_from end as start_on,
     case when version_to < era_to then version_to else era_to end as end_on

@@ -21,6 +21,7 @@ select
     scopes.tenant_id,
     scopes.tenant_name,
     scopes.allowed_age_minutes,
+    scopes.secret_expires_on,
     complete.last_complete_at,
     attempts.attempted_at as last_attempt_at,
     case when not attempts.is_complete then attempts.reason end as last_error,

@@ -86,7 +86,8 @@ with
             or coalesce({{ round_money("unrounded_amount", "currency") }}, 0) <> 0
     ),
 
-    -- Over the days of a part the run a row belongs to is the last with its sign: it may have ended since.
+    -- Over the days of a part the run a row belongs to is the last with its sign: it may have ended since. That of a
+    -- peak is the peak's own, which may go on.
     run_days as (
         select
             varied.client_id,
@@ -103,7 +104,13 @@ with
             and positions.position_from <= varied.last_on
             and (positions.contract_id is null) = (varied.contract_id is null)
             and positions.variance_sign = sign(varied.variance_quantity)
-        where varied.count_basis in ('average', 'daily')
+        left join
+            {{ ref("int_positions") }} as peaks
+            on varied.count_basis = 'peak'
+            and peaks.client_id = varied.client_id
+            and peaks.service_id = varied.service_id
+            and {{ stands_on("peaks", "varied.measured_on") }}
+        where varied.count_basis in ('average', 'daily') or positions.run = peaks.run
         group by varied.client_id, varied.service_id, varied.period_month, varied.part_from
     ),
 

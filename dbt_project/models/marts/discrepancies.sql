@@ -191,7 +191,8 @@ with
             latest.decided_at,
             netted.corrects_month,
             coalesce(netted.sent_month, latest.period_month) as settled_month,
-            netted.lost_unit_days
+            netted.lost_unit_days,
+            netted.unexplained_quantity
         from netted
         cross join {{ ref("stg_morton__clock") }} as clock
         left join {{ ref("int_clients") }} as clients on clients.client_id = netted.client_id
@@ -230,7 +231,8 @@ with
             decided_at,
             cast(null as date) as corrects_month,
             cast(null as date) as settled_month,
-            cast(null as decimal(18, 4)) as lost_unit_days
+            cast(null as decimal(18, 4)) as lost_unit_days,
+            cast(null as decimal(18, 4)) as unexplained_quantity
         from settled
     ),
 
@@ -271,7 +273,8 @@ with
             latest.decided_at,
             cast(null as date) as corrects_month,
             cast(null as date) as settled_month,
-            cast(null as decimal(18, 4)) as lost_unit_days
+            cast(null as decimal(18, 4)) as lost_unit_days,
+            cast(null as decimal(18, 4)) as unexplained_quantity
         from latest
         cross join {{ ref("stg_morton__clock") }} as clock
         left join {{ ref("int_clients") }} as clients on clients.client_id = latest.client_id
@@ -339,7 +342,8 @@ select
     billed_to,
     corrects_month,
     coalesce(closed.closed_at, periods.closed_at) as closed_at,
-    cast(lost_unit_days as decimal(18, 4)) as lost_unit_days
+    cast(lost_unit_days as decimal(18, 4)) as lost_unit_days,
+    cast(unexplained_quantity as decimal(18, 4)) as unexplained_quantity
 from dated
 left join
     {{ ref("int_periods") }} as periods

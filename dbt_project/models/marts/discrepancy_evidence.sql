@@ -16,6 +16,13 @@ select
     evidence.bucket_reason,
     evidence.first_seen_on,
     evidence.last_seen_on,
-    evidence.change
+    evidence.change,
+    versions.extraction_id,
+    coalesce(versions.is_personal, {{ may_be_personal("evidence.vendor") }}) as is_personal
 from {{ ref("int_evidence_unioned") }} as evidence
+left join
+    {{ ref("int_evidence_versions") }} as versions
+    on versions.discrepancy_id = evidence.discrepancy_id
+    and versions.vendor = evidence.vendor
+    and versions.record_path = evidence.record_path
 inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id

@@ -8,5 +8,6 @@ select
     last_attempt_at,
     last_error,
     cast(record_count as bigint) as record_count,
-    allowed_age_minutes
+    allowed_age_minutes,
+    secret_expires_on
 from {{ ref("int_scope_states") }}

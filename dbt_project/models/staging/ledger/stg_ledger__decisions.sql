@@ -9,6 +9,8 @@ select
     currency,
     reason,
     decided_by,
+    undoes,
+    cause,
     cast(version as integer) as version,
     cast(quantity as decimal(18, 4)) as quantity,
     cast(amount as decimal(18, 4)) as amount,

@@ -24,5 +24,6 @@ select
     is_within_tolerance,
     is_estimate,
     explanation,
-    seal
+    seal,
+    cast(unexplained_quantity as decimal(18, 4)) as unexplained_quantity
 from {{ source("morton", "closed_findings") }}

@@ -14,6 +14,8 @@ select
     case when accepted_at is not null then accepted_at <= as_of_at else status = 'complete' end as is_complete,
     attempted_at,
     stands_for_on,
+    journal_sha256,
+    source_sha256,
     case when accepted_at <= as_of_at then accepted_at else attempted_at end as known_at
 from {{ source("morton", "extractions") }}
 cross join {{ ref("stg_morton__clock") }}

@@ -7,5 +7,6 @@ select
     cast(allowed_age_minutes as integer) as allowed_age_minutes,
     is_connected,
     declared_as,
-    category
+    category,
+    cast(secret_expires_on as date) as secret_expires_on
 from {{ source("morton", "scopes") }}

@@ -1,0 +1,697 @@
+"""What Morton must say of a story that was planted, worked out in plain Python: days, quantities, money.
+
+Belongs here: the rules every case shares: which day a reading speaks of, what a contract makes of a count, since when,
+and how much. Does not: which records count, which each case says of its own; nor anything of the package or of dbt.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil
+from typing import NamedTuple
+
+from tests.score.msp import (
+    ALLOWED_MINUTES,
+    CLOSES_AFTER,
+    HOME,
+    NEVER,
+    SERVICES,
+    Client,
+    Fact,
+    Msp,
+    Scope,
+    Service,
+    Way,
+    months,
+)
+
+DIGITS = {"JPY": 0, "KWD": 3}
+"""How many digits a currency is counted in, where it is not two."""
+DAY = timedelta(days=1)
+USAGE = ("under_billed", "over_billed", "no_contract", "no_usage")
+"""The kinds of rows that compare a count with a contract."""
+
+
+class Row(NamedTuple):
+    """A row of the list, as whole as a planted story can know it."""
+
+    period_month: date
+    client: str
+    """Its id; for a company that is mapped to nobody, that company's name."""
+    service: str
+    """Its id; for a SKU that is mapped to nothing, that SKU's name."""
+    kind: str
+    observed_quantity: Decimal | None
+    contracted_quantity: Decimal | None
+    invoiced_quantity: Decimal | None
+    variance_quantity: Decimal | None
+    unit_price: Decimal | None
+    variance_amount: Decimal | None
+    currency: str | None
+    accumulated_amount: Decimal | None
+    recoverable_amount: Decimal | None
+    lost_unit_days: Decimal | None
+    began_on: date | None
+    source_state: str
+    source_as_of_at: datetime | None
+    is_within_tolerance: bool
+    is_estimate: bool
+    status: str = "open"
+
+
+@dataclass(frozen=True)
+class Version:
+    """What is agreed of a service, from one day to another."""
+
+    quantity: Decimal
+    price: Decimal
+    model: str = "per_unit"
+    basis: str = "period_end"
+    minimum: Decimal = Decimal(0)
+    included: Decimal = Decimal(0)
+    tolerance: Decimal = Decimal(0)
+    committed: Decimal = Decimal(0)
+    committed_until: date = date.max
+    notice: int = 0
+    """For so many days what has gone is still billed."""
+    tiers: tuple[tuple[int, Decimal], ...] = ()
+    """The first unit of each tier, and the price there."""
+    is_graduated: bool = False
+    begins: date = date.min
+    ends: date = date.max
+
+    def billable(self, charged: Decimal, day: date) -> Decimal:
+        """What it makes of a count: at least the minimum, the block or the commitment, or only what is not included."""
+        by_model = {
+            "minimum": max(charged, self.minimum),
+            "included": max(charged - self.included, Decimal(0)),
+            "flat": self.quantity,
+            "block_hours": max(charged, self.quantity),
+        }.get(self.model, charged)
+        return max(by_model, self.committed) if day < self.committed_until else by_model
+
+    def unit_price(self, quantity: Decimal) -> Decimal:
+        """The price of the last unit; a part of a unit costs what the whole one does."""
+        return max((first, price) for first, price in self.tiers if first == 1 or quantity > first - 1)[1] if self.tiers else self.price  # fmt: skip
+
+    def total(self, quantity: Decimal) -> Fraction:
+        """What so many cost: all at the price of the tier they reach, or each unit at that of its own tier."""
+        if not self.is_graduated:
+            return Fraction(quantity) * Fraction(self.unit_price(quantity))
+        cost, ends = Fraction(0), [*(Decimal(first - 1) for first, _ in self.tiers[1:]), quantity]
+        for (first, price), end in zip(self.tiers, ends, strict=True):
+            cost += Fraction(max(min(end, quantity) - (first - 1), Decimal(0))) * Fraction(price)
+        return cost
+
+
+@dataclass(eq=False)
+class Unit:
+    """Something to be counted once while any of its records is listed, on the days from one to another."""
+
+    facts: list[Fact]
+    quantity: Decimal = Decimal(1)
+    begins: date = date.min
+    ends: date = date.max
+    off: list[tuple[date, date]] = field(default_factory=list)
+    """Days on which it is left out, from one to another."""
+
+    def counts(self, day: date) -> bool:
+        """Whether it counts on a day on which one of its records is listed."""
+        return self.begins <= day < self.ends and not any(begins <= day < ends for begins, ends in self.off)
+
+
+@dataclass(eq=False)
+class Line:
+    """One service of one client: what is agreed, what is to be counted for it, and what was invoiced."""
+
+    msp: Msp
+    client: Client
+    service: Service
+    vendor: str = ""
+    """The tool that counts it, where it is not the service's own."""
+    versions: list[Version] = field(default_factory=list)
+    units: list[Unit] = field(default_factory=list)
+    invoiced: dict[date, tuple[Decimal, Decimal]] = field(default_factory=dict)
+    """By month: how many, and at which price, on invoices made by hand."""
+    bundle: "Line | None" = None
+    """What it is also sold in, one for one."""
+    amended: "Line | None" = None
+    """The same line as it is known at the second mart, where contracts, mappings or exclusions are written anew."""
+    answer: "Answer | None" = None
+    """What somebody decided about it in between."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.client.id, self.service.id
+
+    @property
+    def way(self) -> Way:
+        return self.service.way(self.vendor)
+
+    def version(self, day: date) -> Version | None:
+        """The contract in force on a day; there is never more than one."""
+        return next((v for v in self.versions if v.begins <= day < v.ends), None)
+
+    def rows(self, at: datetime) -> list[Row]:
+        """Every row of it there must be in the first mart or the second, in every month that was read."""
+        return list(_Reckoning(self, at, at).rows()) if at == self.msp.calendar.now else _later(self)
+
+
+class Answer(NamedTuple):
+    """What became of a decision about the rows of a line in the open month."""
+
+    action: str
+    holds: bool = True
+    """Whether all an approval stands on is still so; every other decision ends by its own date."""
+    until: date | None = None
+    is_sent: bool = False
+    """Whether it was invoiced."""
+
+
+class _Source(NamedTuple):
+    """A list through which a line is counted, while its company is mapped to the client."""
+
+    scope: Scope
+    begins: date
+    ends: date
+
+
+@dataclass(frozen=True)
+class _Day:
+    """One day of a line: what was counted, what it is worth in a month that stands as the day does."""
+
+    on: date
+    version: Version | None
+    observed: Decimal
+    covered: Decimal | None
+    """How many of them a bundle holds."""
+    billable: Decimal
+    agreed: Decimal
+    price: Decimal | None
+    """Of the last unit."""
+    amount: Fraction | None
+    """Of what is billable less what is agreed."""
+    is_list_price: bool
+
+    @property
+    def variance(self) -> Decimal:
+        return self.billable - self.agreed
+
+    @property
+    def sign(self) -> int:
+        return (self.variance > 0) - (self.variance < 0)
+
+
+class _Reckoning:
+    """One line, day by day in the client's own time."""
+
+    def __init__(self, line: Line, now: datetime, lapses_at: datetime) -> None:
+        """Reckon with what is known at one instant, and with what may be billed back at another."""
+        self.line, self.client, self.now = line, line.client, now
+        self.today = self.client.day(now)
+        limit = self.client.back_bill_days
+        self.recoverable_from = date.min if limit is None else self.client.day(lapses_at) - limit * DAY
+        self.sources = [
+            _Source(line.msp.scope(connection, line.way.endpoint, company if line.way.vendor == "microsoft365" else ""), begins, ends)
+            for connection, company, begins, ends in self.client.mapped
+            if line.service.ways and line.msp.connections[connection] == line.way.vendor
+        ]  # fmt: skip
+        # Days before a company was both mapped and read are left out, and so is one read only after it was mapped.
+        self.first = min(
+            (max(s.begins, day) for s in self.sources for day, _ in s.scope.days(self.client, now, "complete") if day < s.ends),
+            default=date.max,
+        )  # fmt: skip
+        self.bundle = _Reckoning(line.bundle, now, lapses_at) if line.bundle else None
+        self._days: dict[date, _Day] = {}
+        self._read: dict[Scope, list[tuple[date, datetime]]] = {}
+        self._seen: dict[date, Decimal] = {}
+
+    def rows(self) -> Iterator[Row]:
+        # Reports tell of months in which nobody read anything yet.
+        for month in months(min(self.client.day(self.line.msp.calendar.first), self.first), self.today):
+            is_open = month == self.today.replace(day=1)
+            last = self.today if is_open else end_of(month)
+            judged = [
+                _judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends
+            ]
+            state, version = _together(judged), self.line.version(last)
+            if state in ("", "unknown"):
+                # Nothing that is mapped and was read could count it: it was not checked, which is not clean.
+                if is_open and version and version.model != "flat":
+                    yield self._not_audited(month, version.quantity, None if version.tiers else version.price)
+                elif (
+                    is_open
+                    and not self.line.versions
+                    and (sold_in := self.line.bundle and self.line.bundle.version(last))
+                ):
+                    yield self._not_audited(month, sold_in.quantity, None)
+            elif self._stands(last):
+                yield from self._rows_of(month, last, judged, state)
+            if self.client.has_books:
+                yield from self._mismatch(month, last, is_open)
+
+    # A month.
+
+    def _rows_of(self, month: date, last: date, judged: Sequence["Judged"], state: str) -> Iterator[Row]:
+        """A month under contract, counted as the contract of its last such day says, and what came after a contract."""
+        days = [self.day(on) for on in _days(max(month, self.first), last) if self._stands(on)]
+        agreed = [d for d in days if d.version]
+        basis = agreed[-1].version.basis if agreed and agreed[-1].version else "period_end"
+        after = [d for d in days if not agreed or d.on > agreed[-1].on]
+        for part in ([d for d in agreed if basis != "period_end" or not after], after):
+            if part:
+                yield from self._part(month, last, part, basis, judged, state)
+        if self.bundle and state == "known":
+            yield from self._undelivered(month, days[-1], judged)
+
+    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str) -> Iterator[Row]:  # fmt: skip
+        deciding = measured = part[-1]
+        if basis == "peak":
+            deciding = measured = max(part, key=lambda d: (d.billable, d.on))
+        late = max(j.measured for j in judged)
+        if basis == "period_end" and late != last:
+            # Measured late: the count is a later day's, the terms are those of the month's own end.
+            measured = self.day(late)
+            deciding = self._terms(deciding, measured)
+        observed, billable, agreed, amount = deciding.observed, deciding.billable, deciding.agreed, deciding.amount
+        if basis in ("average", "daily"):
+            share = len(part) if basis == "average" else end_of(month).day
+            observed, billable, agreed = (_quantity(sum(map(Fraction, values)) / share) for values in zip(*((d.observed, d.billable, d.agreed) for d in part), strict=True))  # fmt: skip
+            amounts = [d.amount for d in part if d.amount is not None]
+            amount = sum(amounts, Fraction(0)) / share if amounts else None
+        currency = HOME if deciding.is_list_price else self.client.currency
+        rounded = _money(amount, currency)
+        variance = billable - agreed
+        if not variance and not rounded:
+            return
+        if basis in ("average", "daily"):
+            measured = [d for d in part if d.sign == (variance > 0) - (variance < 0)][-1]
+        ended = measured
+        if basis == "peak":
+            while ended.on < part[-1].on and self.day(ended.on + DAY).sign == measured.sign:
+                ended = self.day(ended.on + DAY)
+        began = measured.on
+        while self._stands(began - DAY) and self.day(began - DAY).sign == measured.sign:
+            began -= DAY
+        if state != "known" and min(began, last) > min(j.seen for j in judged):
+            # What began after the last good reading was not seen by anybody.
+            return
+        since = max(began, self.recoverable_from)
+        lost = sum((self.day(on).variance for on in _days(began, ended.on)), Decimal(0))
+        version = deciding.version
+        owed = rounded or variance
+        is_nothing = version is not None and observed == 0
+        kind = "under_billed" if owed > 0 else "over_billed"
+        yield Row(
+            month, self.client.id, self.line.service.id,
+            "no_contract" if version is None and deciding.covered is None else "no_usage" if is_nothing else kind,
+            observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
+            _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency), lost,
+            min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
+            _is_tolerated(version, variance, lost), version is None,
+        )  # fmt: skip
+
+    def _not_audited(self, month: date, quantity: Decimal, price: Decimal | None) -> Row:
+        return Row(
+            month, self.client.id, self.line.service.id, "not_audited", None, quantity, self._invoiced(month), None, price, None,
+            self.client.currency, None, None, None, None, "unknown", None, False, False,
+        )  # fmt: skip
+
+    def _undelivered(self, month: date, day: _Day, judged: Sequence["Judged"]) -> Iterator[Row]:
+        """Fewer of a component than its bundle promises: a matter of service, of no amount."""
+        if day.covered is None or day.observed >= day.covered:
+            return
+        began = day.on
+        while self._stands(began - DAY) and (before := self.day(began - DAY)).observed < (before.covered or 0):
+            began -= DAY
+        yield Row(
+            month, self.client.id, self.line.service.id, "coverage_gap", day.observed, day.covered, self._invoiced(month), day.observed - day.covered,
+            None, None, self.client.currency, None, None, None, began, "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), False, False,
+        )  # fmt: skip
+
+    def _mismatch(self, month: date, last: date, is_open: bool) -> Iterator[Row]:
+        """What the contract says less what invoices of a month's service bill; an open month waits for its first one."""
+        lines = [one for one in self.line.msp.lines if one.client is self.client]
+        if is_open and not any(month in one.invoiced for one in lines):
+            return
+        version = self.line.version(last)
+        agreed = version.quantity if version else Decimal(0)
+        invoiced, paid = self.line.invoiced.get(month, (Decimal(0), Decimal(0)))
+        missing = agreed - invoiced
+        if missing == 0:
+            return
+        exact = version.total(agreed) - version.total(invoiced) if version else Fraction(missing) * Fraction(paid)
+        amount = money(exact, self.client.currency)
+        # Every day of its month is short of an equal part of it.
+        days = (end_of(month) - month).days + 1
+        within = min(days, max(0, (end_of(month) - self.recoverable_from).days + 1))
+        books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
+        observed = self.day(last).observed if self.first <= last else None
+        yield Row(
+            month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, self._invoiced(month), missing,
+            version.unit_price(agreed) if version else paid, amount, self.client.currency, amount,
+            max(money(exact * within / days, self.client.currency), Decimal(0)), None,
+            month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
+            abs(missing) <= (version.tolerance if version else 0), False,
+        )  # fmt: skip
+
+    def _invoiced(self, month: date) -> Decimal | None:
+        return self.line.invoiced.get(month, (None,))[0]
+
+    def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
+        """What a closed month would come to by what is known now, less what it was closed with."""
+        last = end_of(month)
+        judged = [
+            _judge(s.scope, self.client, last, self.now, False) for s in self.sources if s.begins <= last < s.ends
+        ]
+        if _together(judged) != "known" or not self._stands(last):
+            return
+        approvable = [] if any(r.source_state in ("partial", "unknown") for r in then) else then
+        quantity, amount = (sum((getattr(r, name) or Decimal(0) for r in now), Decimal(0)) - sum((getattr(r, name) or Decimal(0) for r in approvable), Decimal(0)) for name in ("variance_quantity", "variance_amount"))  # fmt: skip
+        if not quantity and not amount:
+            return
+        version = self.line.version(last)
+        day = self.day(max(j.measured for j in judged))
+        tolerance = version.tolerance if version else Decimal(0)
+        spread = [abs(sum((r.variance_quantity or Decimal(0) for r in rows), Decimal(0))) for rows in (now, approvable)]
+        yield Row(
+            self.today.replace(day=1), self.client.id, self.line.service.id, "correction", day.observed, version.quantity if version else Decimal(0),
+            None, quantity, next((r.unit_price for r in (*now, *then)), self.day(last).price), amount,
+            next((r.currency for r in (*now, *then)), self.client.currency), amount,
+            Decimal(0) if self.recoverable_from > last else max(amount, Decimal(0)), None, month,
+            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), max(spread) <= tolerance,
+            any(r.is_estimate for r in (*now, *then)),
+        )  # fmt: skip
+
+    # A day.
+
+    def _stands(self, on: date) -> bool:
+        """Whether a day says anything of it: somebody looked, and without a contract a bundle is only its components."""
+        return self.first <= on and (not self.line.service.parts or self.line.version(on) is not None)
+
+    def day(self, on: date) -> _Day:
+        """What the last good reading before the end of the client's day saw, and what the day's contract makes of it."""
+        if on not in self._days:
+            self._days[on] = self._valued(
+                on, self.line.version(on), self.observed(on), self._covered(on), self._charged(on)
+            )
+        return self._days[on]
+
+    def _terms(self, terms: _Day, counted: _Day) -> _Day:
+        """The count of one day under the terms of another."""
+        return self._valued(
+            terms.on, terms.version, counted.observed, counted.covered, _beyond(counted.observed, counted.covered)
+        )
+
+    def _valued(self, on: date, version: Version | None, observed: Decimal, covered: Decimal | None, charged: Decimal) -> _Day:  # fmt: skip
+        billable = version.billable(charged, on) if version else charged
+        agreed = version.quantity if version else Decimal(0)
+        # An ended contract's prices hold for a year; then the price list does.
+        ended = [v for v in self.line.versions if v.ends <= on and (on - v.ends).days < 366]
+        priced = version or max(ended, key=lambda v: v.ends, default=None)
+        amount: Fraction | None
+        if priced:
+            price: Decimal | None = priced.unit_price(billable)
+            amount = priced.total(billable) - (version.total(agreed) if version else 0)
+        else:
+            price = list_price(self.line.service.id)
+            amount = None if price is None else Fraction(billable) * Fraction(price)
+        return _Day(on, version, observed, covered, billable, agreed, price, amount, priced is None)
+
+    def observed(self, on: date) -> Decimal:
+        if on not in self._seen:
+            seen = (u.quantity for u in self.line.units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
+            self._seen[on] = sum(seen, Decimal(0))
+        return self._seen[on]
+
+    def _covered(self, on: date) -> Decimal | None:
+        """What a bundle under contract holds of it: as many as there are of the bundle."""
+        return self.bundle.day(on).observed if self.bundle and self.bundle.line.version(on) else None
+
+    def _charged(self, on: date) -> Decimal:
+        """What is not in a bundle; what has gone is still charged while its notice lasts."""
+        version = self.line.version(on)
+        window = _days(max(self.first, on - (version.notice if version else 0) * DAY), on)
+        return max((_beyond(self.observed(day), self._covered(day)) for day in window), default=Decimal(0))
+
+    def _is_seen(self, fact: Fact, on: date) -> bool:
+        if fact.scope not in self._read:
+            self._read[fact.scope] = fact.scope.days(self.client, self.now, "complete", "partial")
+        read = self._read[fact.scope]
+        place = bisect_right(read, on, key=lambda one: one[0])
+        return place > 0 and fact.is_listed(read[place - 1][1])
+
+    def amount(self, first: date, last: date) -> Fraction | None:
+        """The variance of some days, each at its own price, divided by the days of its month."""
+        amounts = [(day.amount, end_of(day.on).day) for day in map(self.day, _days(first, last))]
+        known = [amount / days for amount, days in amounts if amount is not None]
+        return sum(known, Fraction(0)) if known or not amounts else None
+
+
+def _later(line: Line) -> list[Row]:
+    """The rows of the second mart: closed months keep theirs, what is known of them since is one correction in the open one."""
+    calendar, client = line.msp.calendar, line.client
+    then, now = (
+        _Reckoning(line, calendar.now, calendar.later),
+        _Reckoning(line.amended or line, calendar.later, calendar.later),
+    )
+    closed = [
+        m
+        for m in months(min(client.day(calendar.first), then.first), then.today)
+        if end_of(m) + CLOSES_AFTER * DAY < then.today
+    ]
+    before, after = list(then.rows()), list(now.rows())
+    rows = [r for r in before if r.period_month in closed and r.kind != "invoice_mismatch"]
+    rows += [r for r in after if r.period_month not in closed or r.kind == "invoice_mismatch"]
+    for month in closed:
+        usage = [[r for r in found if r.period_month == month and r.kind in USAGE] for found in (before, after)]
+        rows += now.corrections(month, *usage)
+    return list(_answered(line, then.today.replace(day=1), before, rows)) if line.answer else rows
+
+
+def _answered(line: Line, month: date, before: Sequence[Row], rows: Sequence[Row]) -> Iterator[Row]:
+    """What was decided about the rows of a month, as it stands among the rows of the second mart."""
+    assert line.answer is not None
+    answer, today = line.answer, line.client.day(line.msp.calendar.later)
+    decided = {r.kind: r for r in before if r.period_month == month}
+    if answer.is_sent:
+        yield from _sent(line, month, decided, rows)
+        return
+    for row in rows:
+        if row.period_month != month or row.kind not in decided:
+            yield row
+            continue
+        old = decided.pop(row.kind)
+        is_over = answer.until is not None and answer.until <= today
+        match answer.action:
+            case "approve":
+                yield row._replace(status="approved" if answer.holds else "void")
+            case "write_off":
+                is_grown = abs(row.variance_amount or 0) > abs(old.variance_amount or 0)
+                yield row._replace(status="open" if is_over or is_grown else "written_off")
+            case _:
+                yield row
+    if answer.action == "exclude" and answer.until and answer.until > today:
+        for old in decided.values():
+            # All of it is excluded: it stays to be taken back.
+            yield _bare(old, line, Decimal(0), Decimal(0), "excluded")
+
+
+def _sent(line: Line, month: date, decided: dict[str, Row], rows: Sequence[Row]) -> Iterator[Row]:
+    """An invoice stays as it was sent; what is left is the difference, whatever it is called now."""
+    ((kind, old),) = decided.items()
+    assert old.variance_quantity is not None
+    assert old.variance_amount is not None
+    is_listed = False
+    for row in rows:
+        if row.kind in USAGE and row.period_month >= month and row.began_on and row.began_on <= end_of(month):
+            # What was sent can be recovered no more.
+            row = row._replace(recoverable_amount=max((_unclipped(line, row) or Decimal(0)) - old.variance_amount, Decimal(0)))  # fmt: skip
+        if row.period_month != month or row.kind not in USAGE:
+            yield row
+            continue
+        assert row.variance_quantity is not None
+        assert row.variance_amount is not None
+        is_listed = is_listed or row.kind == kind
+        if row.variance_amount == old.variance_amount:
+            yield row._replace(status="invoiced")
+        else:
+            yield row._replace(variance_quantity=row.variance_quantity - old.variance_quantity, variance_amount=row.variance_amount - old.variance_amount)  # fmt: skip
+    if not is_listed:
+        yield _bare(old, line, old.variance_quantity, old.variance_amount, "invoiced")
+
+
+def _unclipped(line: Line, row: Row) -> Decimal | None:
+    """What may be billed back, also below zero."""
+    return row.recoverable_amount if row.recoverable_amount else min(row.accumulated_amount or Decimal(0), Decimal(0))
+
+
+def _bare(old: Row, line: Line, quantity: Decimal, amount: Decimal, status: str) -> Row:
+    """A row whose finding has gone: only what was decided is left of it."""
+    return old._replace(
+        observed_quantity=None, contracted_quantity=None, invoiced_quantity=None, variance_quantity=quantity, unit_price=None,
+        variance_amount=amount, accumulated_amount=None, recoverable_amount=Decimal(0), lost_unit_days=None, began_on=None,
+        source_state="known", source_as_of_at=line.msp.calendar.decided, is_within_tolerance=False, is_estimate=False, status=status,
+    )  # fmt: skip
+
+
+def _is_tolerated(version: Version | None, variance: Decimal, lost: Decimal) -> bool:
+    """A small gap is hidden until it has stayed: thirty days of the whole tolerance are enough."""
+    tolerance = version.tolerance if version else Decimal(0)
+    return abs(variance) <= tolerance and abs(lost) < 30 * tolerance
+
+
+def _beyond(observed: Decimal, covered: Decimal | None) -> Decimal:
+    return observed if covered is None else max(observed - covered, Decimal(0))
+
+
+def _days(first: date, last: date) -> Iterator[date]:
+    while first <= last:
+        yield first
+        first += DAY
+
+
+def _quantity(exact: Fraction) -> Decimal:
+    """A quantity has four digits."""
+    return Decimal((exact * 10000 + Fraction(1, 2)).__floor__()) / 10000
+
+
+class Judged(NamedTuple):
+    """How a list measures a period: on which day, from which reading, seen until when, and how far to be trusted."""
+
+    measured: date
+    as_of: datetime
+    seen: date
+    is_fresh: bool
+    is_ever: bool
+    is_partial: bool = False
+
+
+def _judge(scope: Scope, client: Client, last: date, now: datetime, is_open: bool) -> Judged:
+    """A month is measured by its last reading; when that is too old, by the first one after it, which is late."""
+    good = scope.days(client, now, "complete")
+    before = [one for one in good if one[0] <= last]
+    after = [one for one in good if one[0] > last]
+    is_partial = is_open and state_of(scope, now) == "partial"
+    if not before:
+        return Judged(last, now, last, False, False, is_partial)
+    seen, as_of = before[-1]
+    if is_open:
+        return Judged(last, as_of, seen, state_of(scope, now) == "known", True, is_partial)
+    is_old = (last - seen).days > ceil(ALLOWED_MINUTES[scope.vendor] / 1440)
+    if is_old and after:
+        late = after[0][0]
+        return Judged(late, [at for day, at in after if day == late][-1], late, True, True)
+    return Judged(last, as_of, seen, not is_old, True)
+
+
+def state_of(scope: Scope, now: datetime) -> str:
+    """What is known of a list at an instant: known when its latest attempt was complete and is young enough."""
+    attempts = [r for r in scope.readings.values() if r.at <= now]
+    good = scope.good(now)
+    if attempts and attempts[-1].status == "partial":
+        return "partial"
+    if not good:
+        return "unknown"
+    is_young = (now - good[-1]) <= timedelta(minutes=ALLOWED_MINUTES[scope.vendor])
+    return "known" if attempts[-1].status == "complete" and is_young else "stale"
+
+
+def _together(judged: Sequence[Judged]) -> str:
+    """The state of several lists that are added up."""
+    if not judged:
+        return ""
+    if all(j.is_fresh for j in judged):
+        return "known"
+    if not any(j.is_ever or j.is_partial for j in judged):
+        return "unknown"
+    if any(j.is_fresh or j.is_partial for j in judged) or not all(j.is_ever for j in judged):
+        return "partial"
+    return "stale"
+
+
+@dataclass(eq=False)
+class Stray:
+    """Records that are billable and belong to nobody, or are sold as nothing: one row of the open month, at list price."""
+
+    msp: Msp
+    facts: list[Fact]
+    """Each is one, unless `quantities` says otherwise."""
+    prices: list[Decimal | None]
+    """The list price of each; nothing where no service can be guessed."""
+    client: Client | None
+    name: str
+    """The company's, or the SKU's."""
+    begins: date = date.min
+    """From when they have been astray."""
+    ends_at: datetime = NEVER
+    """When somebody says whose they are."""
+    quantities: list[Decimal] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.client.id, self.name) if self.client else (self.name, "")
+
+    def rows(self, now: datetime) -> list[Row]:
+        """Every row of it there must be at an instant."""
+        client = self.client or Client("", HOME, "UTC", None, "active")
+        today = client.day(now)
+        if now >= self.ends_at:
+            return []
+        quantity, amount, accumulated, began, prices = Decimal(0), None, None, date.max, set()
+        for n, (fact, price) in enumerate(zip(self.facts, self.prices, strict=True)):
+            read = fact.scope.known(now, "complete", "partial")
+            seen = [at for at in read if fact.is_listed(at)]
+            if not read or not seen or seen[-1] != read[-1]:
+                continue
+            count = self.quantities[n] if self.quantities else Decimal(1)
+            since = max(client.day(seen[0]), self.begins)
+            if since > today:
+                continue
+            quantity, began = quantity + count, min(began, since)
+            prices.add(price)
+            if price is not None:
+                share = sum((Fraction(1, end_of(since + n * DAY).day) for n in range((today - since).days + 1)), Fraction(0))  # fmt: skip
+                amount = (amount or 0) + Fraction(count * price)
+                accumulated = (accumulated or 0) + Fraction(count * price) * share
+        if not quantity:
+            return []
+        states = {state_of(f.scope, now) for f in self.facts}
+        good = [f.scope.good(now)[-1] for f in self.facts if f.scope.good(now)]
+        unit_price = prices.pop() if len(prices) == 1 else None
+        state = "known" if states == {"known"} else "partial" if "partial" in states else "stale"
+        return [
+            Row(
+                today.replace(day=1), *self.key, "unmapped_sku" if self.client else "unmapped_company", quantity, None, None, quantity, unit_price,
+                _money(amount, HOME), HOME, _money(accumulated, HOME), None, None, began, state, min(good), False, True,
+            )
+        ]  # fmt: skip
+
+
+def list_price(service_id: str) -> Decimal | None:
+    """What the price list says of a service."""
+    listed = SERVICES[service_id].list_price
+    return Decimal(listed) if listed else None
+
+
+def end_of(day: date) -> date:
+    """The last day of a day's month."""
+    return months(day, day.replace(day=1) + 32 * DAY)[1] - DAY
+
+
+def money(amount: Fraction, currency: str) -> Decimal:
+    """Round once, half away from zero, to the currency's own digits."""
+    shift = 10 ** DIGITS.get(currency, 2)
+    whole = (abs(amount) * shift + Fraction(1, 2)).__floor__()
+    return Decimal(whole if amount >= 0 else -whole) / shift
+
+
+def _money(amount: Fraction | None, currency: str) -> Decimal | None:
+    return None if amount is None else money(amount, currency)
+
+
+def _recoverable(amount: Fraction | None, currency: str) -> Decimal | None:
+    return None if amount is None else max(money(amount, currency), Decimal(0))
