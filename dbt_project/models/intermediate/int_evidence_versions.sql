@@ -14,13 +14,17 @@ with
             records.tenant_id,
             records.company_id,
             {{ is_personal("records") }} as is_personal,
-            case when evidence.change = 'removed' then records.valid_to else records.valid_from end as known_at,
+            -- What no longer counts may still be listed.
+            case
+                when evidence.change = 'removed' and records.end_on = {{ plus_days(1, "evidence.last_seen_on") }}
+                then coalesce(records.valid_to, records.valid_from)
+                else records.valid_from
+            end as known_at,
             row_number() over (
                 partition by evidence.discrepancy_id, evidence.vendor, evidence.record_path
                 order by records.start_on desc
             ) as place
         from {{ ref("int_evidence_unioned") }} as evidence
-        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_records_classified") }} as records
             on records.record_path = evidence.record_path
