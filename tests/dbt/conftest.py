@@ -14,9 +14,9 @@ from filelock import FileLock
 from morton_pipeline.book import Book
 from morton_pipeline.clock import wall
 from morton_pipeline.reconcile import DBT_PROJECT
-from morton_pipeline.seeds import SEEDS
 from morton_pipeline.warehouse import tables
 from morton_pipeline.warehouse.lock import connect
+from tests.conftest import write_seeds
 
 
 class Project:
@@ -47,12 +47,11 @@ class Project:
         return found
 
 
-def _prepare(project: Project) -> None:
+def prepare(project: Project) -> None:
+    """Lay out the project with empty seeds, an empty warehouse beside it, and parse it."""
     ignored = shutil.ignore_patterns("seeds", "target", "logs")
     shutil.copytree(DBT_PROJECT, project.root / "project", ignore=ignored)
-    (project.root / "project/seeds").mkdir()
-    for name, columns in SEEDS.items():
-        (project.root / f"project/seeds/{name}.csv").write_text(",".join(c.name for c in columns) + "\n", "utf-8")
+    write_seeds(project.root / "project/seeds")
     with connect(Book(project.root), "test") as con:
         tables.ensure(con)
         clock = "create table raw.clock as select cast(? as timestamp) as as_of_at, 10 as close_after_days"
@@ -69,7 +68,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with FileLock(f"{root}.lock"):
         if not (root / "prepared").exists():
             shutil.rmtree(root, ignore_errors=True)
-            _prepare(Project(root))
+            prepare(Project(root))
             (root / "prepared").touch()
     return Project(root)
 

@@ -83,7 +83,9 @@ def _decide(book: Book, calendar: Calendar, decisions: Sequence[Decision]) -> No
                           "qualify period_month = max(period_month) over ()", one.client, one.service)  # fmt: skip
             evidence = {row["discrepancy_id"]: _dicts(con, "select * from marts.discrepancy_evidence where discrepancy_id = ?", row["discrepancy_id"]) for row in rows}  # fmt: skip
             said: dict[str, Any] = {"actor": "Fay", "at": calendar.decided}
-            outcome = decide(ledger, rows, action=one.action, until=one.until, record_ids=one.record_ids, reason="seen", limits=book.limits,
+            # What is given up or not counted names what is to be mended.
+            cause = None if one.action == "approve" else "policy"
+            outcome = decide(ledger, rows, action=one.action, until=one.until, record_ids=one.record_ids, reason="seen", cause=cause, limits=book.limits,
                              evidence=evidence, **said)  # fmt: skip
             if outcome.refused:
                 raise AssertionError(f"{one} was refused: {outcome.refused}")

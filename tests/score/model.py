@@ -4,6 +4,7 @@ Belongs here: the rules every case shares: which day a reading speaks of, what a
 and how much. Does not: which records count, which each case says of its own; nor anything of the package or of dbt.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -220,15 +221,17 @@ class _Reckoning:
         ]  # fmt: skip
         # Days before a company was both mapped and read are left out, and so is one read only after it was mapped.
         self.first = min(
-            (max(s.begins, day) for s in self.sources for day in map(self.client.day, s.scope.good(now)) if day < s.ends),
+            (max(s.begins, day) for s in self.sources for day, _ in s.scope.days(self.client, now, "complete") if day < s.ends),
             default=date.max,
         )  # fmt: skip
         self.bundle = _Reckoning(line.bundle, now, lapses_at) if line.bundle else None
         self._days: dict[date, _Day] = {}
-        self._read: dict[tuple[Scope, date], datetime | None] = {}
+        self._read: dict[Scope, list[tuple[date, datetime]]] = {}
+        self._seen: dict[date, Decimal] = {}
 
     def rows(self) -> Iterator[Row]:
-        for month in months(self.client.day(self.line.msp.calendar.first), self.today):
+        # Reports tell of months in which nobody read anything yet.
+        for month in months(min(self.client.day(self.line.msp.calendar.first), self.first), self.today):
             is_open = month == self.today.replace(day=1)
             last = self.today if is_open else end_of(month)
             judged = [
@@ -419,8 +422,10 @@ class _Reckoning:
         return _Day(on, version, observed, covered, billable, agreed, price, amount, priced is None)
 
     def observed(self, on: date) -> Decimal:
-        seen = (u.quantity for u in self.line.units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
-        return sum(seen, Decimal(0))
+        if on not in self._seen:
+            seen = (u.quantity for u in self.line.units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
+            self._seen[on] = sum(seen, Decimal(0))
+        return self._seen[on]
 
     def _covered(self, on: date) -> Decimal | None:
         """What a bundle under contract holds of it: as many as there are of the bundle."""
@@ -433,11 +438,11 @@ class _Reckoning:
         return max((_beyond(self.observed(day), self._covered(day)) for day in window), default=Decimal(0))
 
     def _is_seen(self, fact: Fact, on: date) -> bool:
-        if (fact.scope, on) not in self._read:
-            read = [at for at in fact.scope.known(self.now, "complete", "partial") if self.client.day(at) <= on]
-            self._read[fact.scope, on] = read[-1] if read else None
-        at = self._read[fact.scope, on]
-        return at is not None and fact.is_listed(at)
+        if fact.scope not in self._read:
+            self._read[fact.scope] = fact.scope.days(self.client, self.now, "complete", "partial")
+        read = self._read[fact.scope]
+        place = bisect_right(read, on, key=lambda one: one[0])
+        return place > 0 and fact.is_listed(read[place - 1][1])
 
     def amount(self, first: date, last: date) -> Fraction | None:
         """The variance of some days, each at its own price, divided by the days of its month."""
@@ -453,7 +458,11 @@ def _later(line: Line) -> list[Row]:
         _Reckoning(line, calendar.now, calendar.later),
         _Reckoning(line.amended or line, calendar.later, calendar.later),
     )
-    closed = [m for m in months(client.day(calendar.first), then.today) if end_of(m) + CLOSES_AFTER * DAY < then.today]
+    closed = [
+        m
+        for m in months(min(client.day(calendar.first), then.first), then.today)
+        if end_of(m) + CLOSES_AFTER * DAY < then.today
+    ]
     before, after = list(then.rows()), list(now.rows())
     rows = [r for r in before if r.period_month in closed and r.kind != "invoice_mismatch"]
     rows += [r for r in after if r.period_month not in closed or r.kind == "invoice_mismatch"]
@@ -563,21 +572,20 @@ class Judged(NamedTuple):
 
 def _judge(scope: Scope, client: Client, last: date, now: datetime, is_open: bool) -> Judged:
     """A month is measured by its last reading; when that is too old, by the first one after it, which is late."""
-    good = scope.good(now)
-    before = [at for at in good if client.day(at) <= last]
-    after = [at for at in good if client.day(at) > last]
-    if is_open:
-        state = state_of(scope, now)
-        if not before:
-            return Judged(last, now, last, False, False, state == "partial")
-        return Judged(last, before[-1], client.day(before[-1]), state == "known", True, state == "partial")
+    good = scope.days(client, now, "complete")
+    before = [one for one in good if one[0] <= last]
+    after = [one for one in good if one[0] > last]
+    is_partial = is_open and state_of(scope, now) == "partial"
     if not before:
-        return Judged(last, now, last, False, False)
-    is_old = (last - client.day(before[-1])).days > ceil(ALLOWED_MINUTES[scope.vendor] / 1440)
+        return Judged(last, now, last, False, False, is_partial)
+    seen, as_of = before[-1]
+    if is_open:
+        return Judged(last, as_of, seen, state_of(scope, now) == "known", True, is_partial)
+    is_old = (last - seen).days > ceil(ALLOWED_MINUTES[scope.vendor] / 1440)
     if is_old and after:
-        late = client.day(after[0])
-        return Judged(late, [at for at in after if client.day(at) == late][-1], late, True, True)
-    return Judged(last, before[-1], client.day(before[-1]), not is_old, True)
+        late = after[0][0]
+        return Judged(late, [at for day, at in after if day == late][-1], late, True, True)
+    return Judged(last, as_of, seen, not is_old, True)
 
 
 def state_of(scope: Scope, now: datetime) -> str:

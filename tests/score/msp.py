@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from random import Random
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -177,6 +177,7 @@ SPECIAL = (
     Service("support", "hour", "95", (Way("pax8", "subscriptions", "product_name", ("Support Hours",), "Support Hours"),)),
     _licence("biz", "licence", "20", "BIZ_PLAN"),
     _licence("shield", "licence", "5", "SHIELD_PLAN"),
+    Service("relay", "mailbox", "3", (Way("relay", "records", "sku", ("Relay",), "Relay"),)),
     Service("promotion", "other", "0", ()),
     Service("ODD_PLAN", "licence", "18", ()),
 )  # fmt: skip
@@ -193,14 +194,18 @@ VENDORS = {
     "acronis": ("tenants", "usages"),
     "pax8": ("companies", "subscriptions"),
     "quickbooks_online": ("invoices", "invoice_lines"),
+    "relay": ("records",),
 }
 """The lists that are read of each tool; the first names its companies, where it has no tenant for each."""
-ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880}  # fmt: skip
+ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880, "relay": 40 * 1440}  # fmt: skip
 """Twice the cadence at which each is read."""
 _SIGN_IN = {
     "huntress": "secrets: {api_key: K, api_secret: S}",
+    "relay": "tool: relay, max_age_days: 40, folder: inbox, pattern: '*.csv', columns: {record_id: Id, company_id: Company}",
     "quickbooks_online": "realm_id: r, secrets: {client_id: K, client_secret: S, refresh_token: R}",
 }
+DECLARED = {"relay": "files"}
+"""Tools that connections.yaml declares, and as what."""
 COUNTED = {(way.vendor, way.endpoint) for service in SERVICES.values() for way in service.ways}
 
 
@@ -243,6 +248,8 @@ class Scope:
     """Instants of the calendar at which it is not read, or read at another."""
     needs: list["Scope"] = field(default_factory=list)
     """Lists it is computed from: it is only as good as they are."""
+    stands_for: dict[datetime, date] = field(default_factory=dict)
+    """The day each reading speaks of, where the list is a report that says so."""
 
     def is_due(self, slot: datetime) -> bool:
         """Whether it is read then at all; one in which nothing is counted is read when it changes, to save time."""
@@ -298,6 +305,17 @@ class Scope:
         """The complete readings until an instant."""
         return self.known(at, "complete")
 
+    def days(self, client: "Client", at: datetime, *statuses: str) -> list[tuple[date, datetime]]:
+        """The same readings, each with the client's day it speaks of: that of the report, but none that is still to come
+        where the client is, and never one before an earlier report's.
+        """
+        found: list[tuple[date, datetime]] = []
+        for reading in self.known(at, "complete", "partial"):
+            on = min(self.stands_for.get(reading, date.max), client.day(reading))
+            found.append((max(on, found[-1][0]) if found else on, reading))
+        wanted = set(self.known(at, *statuses))
+        return [one for one in found if one[1] in wanted]
+
 
 @dataclass(eq=False)
 class Client:
@@ -317,7 +335,7 @@ class Client:
 
     def day(self, at: datetime) -> date:
         """The client's own date at an instant."""
-        return at.astimezone(ZoneInfo(self.zone)).date()
+        return _local_day(at, self.zone)
 
 
 @dataclass(frozen=True)
@@ -445,7 +463,7 @@ class Msp:
         tenant = company if vendor == "microsoft365" else ""
         for endpoint in VENDORS[vendor]:
             self.scope(connection, endpoint, tenant)
-        if not tenant:
+        if not tenant and vendor not in DECLARED:
             further = {"acronis": {"kind": "customer"}}.get(vendor, {})
             row = {"id": company, "name": name or company.upper(), **further}
             self.fact(self.scope(connection, VENDORS[vendor][0]), row)
@@ -496,6 +514,8 @@ class Msp:
                     "id": f"{company}|{usage}", "tenantUuid": company, "type": "count", "name": usage, "usageName": usage, "measurementUnit": "quantity",
                     "value": 1, "tenantName": company.upper(), "tenantKind": "customer", "tenantState": "production",
                 }  # fmt: skip
+            case "records":
+                row = {"record_id": self.next("r"), "company_id": company, "company_name": company.upper(), "sku": way.kind, "quantity": "1", "unit": "mailbox"}  # fmt: skip
             case "subscriptions":
                 row = {
                     "id": self.next("s"), "companyId": company, "productId": way.kind, "productName": way.kind, "status": "Active", "quantity": 1,
@@ -522,7 +542,7 @@ class Msp:
 
     def connection_lines(self) -> Iterator[str]:
         for name, vendor in self.connections.items():
-            yield f"  - {{id: {name}, vendor: {vendor}, {_SIGN_IN.get(vendor, 'secrets: {client_id: K, client_secret: S}')}"
+            yield f"  - {{id: {name}, vendor: {DECLARED.get(vendor, vendor)}, {_SIGN_IN.get(vendor, 'secrets: {client_id: K, client_secret: S}')}"
             if vendor == "microsoft365":
                 tenants = sorted({s.tenant for s in self.scopes.values() if s.connection == name})
                 yield f"     , tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in tenants)}]"
@@ -538,8 +558,14 @@ class Msp:
             rows = None if scope.is_down(at) else [f.row for f in scope.listed(at)][::order]
             error = "" if rows is not None else f"{scope.connection}: the vendor did not answer."
             yield Extraction(
-                scope.connection, scope.vendor, scope.endpoint, scope.tenant, scope.tenant, at, rows, error
-            )
+                scope.connection, DECLARED.get(scope.vendor, scope.vendor), scope.endpoint, scope.tenant, scope.tenant, at, rows, error,
+                stands_for_on=scope.stands_for.get(at),
+            )  # fmt: skip
+
+
+@cache
+def _local_day(at: datetime, zone: str) -> date:
+    return at.astimezone(ZoneInfo(zone)).date()
 
 
 def _text(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from tests.score.model import DAY, Line, Unit, end_of
@@ -46,6 +47,60 @@ def a_month_nobody_measured_at_its_end(msp: Msp) -> Iterator[Line]:
         agree(one, near(msp, number), begins=turn)
     count(one, number)
     count(one, msp.rng.randint(0, 2), since=last - timedelta(days=msp.rng.randint(-6, 5)))
+    yield one
+
+
+def _reports(msp: Msp) -> tuple[Line, list[datetime]]:
+    """A line that monthly reports tell of, each read some days after the month's end; and when they are read."""
+    one = line(msp, "relay", msp.client())
+    connection = msp.connection("relay", 1 + sum(v == "relay" for v in msp.connections.values()))
+    one.client.homes["relay"] = connection
+    msp.company(one.client, connection)
+    scope = msp.scope(connection, "records")
+    scope.own |= dict.fromkeys(msp.calendar.readings)
+    first = months(msp.calendar.first.date() - timedelta(days=20), msp.calendar.now.date())[0]
+    read = []
+    for month in months(first, msp.calendar.now.date()):
+        wait = end_of(month) + timedelta(days=msp.rng.randint(1, 6))
+        later = [at for at in msp.calendar.readings if at.date() >= wait and at <= msp.calendar.now and at not in read]
+        if later:
+            scope.own[later[0]] = later[0]
+            scope.stands_for[later[0]] = end_of(month) - timedelta(days=msp.rng.choice((0, 0, 1)))
+            read.append(later[0])
+    return one, read
+
+
+def _told(one: Line, quantity: int, since: datetime, until: datetime = NEVER, of: Unit | None = None) -> Unit:
+    """What reports say from one to another: so many."""
+    row = {"record_id": of.facts[0].row["record_id"]} if of else {}
+    (fact,) = listed(one, 1, since, until, quantity=str(quantity), **row)
+    one.units.append(Unit([fact], Decimal(quantity)))
+    return one.units[-1]
+
+
+@plants(50)
+def reports_that_are_read_days_afterwards(msp: Msp) -> Iterator[Line]:
+    """A report measures the day it is of, whenever it is read; what it says is known from when it was read."""
+    one, read = _reports(msp)
+    number, before = msp.rng.randint(1, 9), None
+    agree(one, near(msp, number))
+    for at, until in zip(read, [*read[1:], NEVER], strict=True):
+        before = _told(one, near(msp, number), at, until, before)
+    yield one
+
+
+@plants(9)
+def a_report_that_is_written_anew(msp: Msp) -> Iterator[Line]:
+    """What a closed month's report says otherwise afterwards is a correction of that month, in the open one."""
+    one, read = _reports(msp)
+    number = msp.rng.randint(2, 9)
+    agree(one, near(msp, number))
+    if read:
+        scope, anew = one.msp.scope(one.client.homes["relay"], "records"), msp.calendar.readings[-1]
+        before = _told(one, number, read[0], anew)
+        _told(one, number + msp.rng.choice((-1, 1, 2)), anew, NEVER, before)
+        scope.own[anew] = anew
+        scope.stands_for[anew] = scope.stands_for[read[-1]]
     yield one
 
 
