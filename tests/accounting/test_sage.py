@@ -152,6 +152,17 @@ def test_an_approved_row_becomes_one_released_invoice(shop: SageShop) -> None:
     assert verify(shop.ledger).is_whole
 
 
+def test_case_57_a_draft_to_a_customer_the_seeds_no_longer_name_is_not_released(shop: SageShop) -> None:
+    shop.approve(billed_to="c-12>s-7")
+    shop.wire.faults["RELEASE"] = [shop.answers(503)] * 3
+    assert shop.post()[0]["state"] == "uncertain"
+    path = shop.book.seeds / "clients.csv"
+    path.write_text(path.read_text("utf-8").replace("Corp,c-12", "Corp,c-13"), "utf-8")
+    (row,) = shop.post()
+    assert (row["state"], shop.made()[0]["status"]["id"]) == ("parked", "DRAFT")
+    assert "was not released: delete it there. ann approved it for customer and item c-12>s-7" in row["reason"]
+
+
 def test_it_is_compared_as_a_draft_and_only_then_released(shop: SageShop) -> None:
     shop.approve()
     shop.post()
