@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from morton_pipeline.accounting.seeds import Seeds
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import decisions, invoices
-from morton_pipeline.ledger.canonical import canonical, digest
+from morton_pipeline.ledger.canonical import canonical, digest, text_digest
 from morton_pipeline.ledger.invoices import Invoice, Line
 from morton_pipeline.ledger.lines import line_digest, line_of
 from morton_pipeline.ledger.store import Ledger
@@ -57,6 +57,11 @@ class Draft:
     def is_credit(self) -> bool:
         """Whether it gives money back: it is made as a credit note, and its amounts are negative here."""
         return self.total_amount < 0
+
+    @property
+    def payload_sha256(self) -> str:
+        """The body's hash: the same in a dry run, in the intent and of what is sent."""
+        return text_digest(self.payload)
 
     @property
     def note(self) -> str:

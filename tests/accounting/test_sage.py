@@ -3,6 +3,7 @@ stand-in behind a wire that breaks as scripted."""
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -257,9 +258,7 @@ def test_a_dry_run_yields_the_same_bytes_and_writes_nothing(shop: SageShop) -> N
     assert shop.wire.posts() == []
     shop.post()
     (request,) = shop.wire.posts()
-    sent = json.loads(request.content, parse_float=Decimal)
-    assert len(sent["sales_invoice"].pop("idempotency_id")) == 32
-    assert sent == json.loads(draft.payload, parse_float=Decimal)
+    assert re.sub(r'"idempotency_id":"[0-9a-f]{32}",', "", request.content.decode()) == draft.payload
 
 
 def test_money_is_exact_from_end_to_end(shop: SageShop) -> None:
