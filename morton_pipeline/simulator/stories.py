@@ -180,7 +180,7 @@ def billing_models(b: Builder) -> list[Story]:
     )
     add_machines(b, "mueller", 1, 20, 25, kind="WINDOWS_SERVER", has_agent=False)
     b.amend("royal-borough", "M365-BS", tolerance_quantity=1)
-    grow(b, "royal-borough", "O365_BUSINESS_PREMIUM", 1, 22, 30)
+    grow(b, "royal-borough", "O365_BUSINESS_PREMIUM", 1, 70, 80)
     b.amend("royal-borough", "RMM-WKS", tolerance_quantity=1)
     add_machines(b, "royal-borough", 2, 36, 58)
     return [
@@ -189,7 +189,13 @@ def billing_models(b: Builder) -> list[Story]:
         Story("beyond the included", "meridian", "EDR", "under_billed", "Only what exceeds the included five counts."),
         Story("within the included", "cafe-noel", "EDR", "", "Everything is included."),
         Story("flat", "mueller", "RMM-SRV", "", "A flat price never varies."),
-        Story("within tolerance", "royal-borough", "M365-BS", "under_billed", "One too many, and one is tolerated."),
+        Story(
+            "within tolerance",
+            "royal-borough",
+            "M365-BS",
+            "under_billed",
+            "One too many for a while, and one is tolerated.",
+        ),
         Story("beyond tolerance", "royal-borough", "RMM-WKS", "under_billed", "Two too many, and one is tolerated."),
     ]
 

@@ -164,18 +164,18 @@ class History:
         vendor = self.vendor_of[record.connection_id]
         return any(_excludes(x, record, vendor, client_id, service_id, day) for x in self.agreements.exclusions)
 
-    def began_on(self, client_id: str, service_id: str) -> date | None:
-        """Return the first day of the present unbroken run of variance of one sign."""
+    def run(self, client_id: str, service_id: str) -> tuple[date | None, Decimal]:
+        """Return the first day of the present unbroken run of variance of one sign, and its days of one unit."""
         client = self.agreements.client(client_id)
-        sign, began = Decimal(0), None
+        sign, began, unit_days = Decimal(0), None, Decimal(0)
         for day in self.days(client.time_zone):
             contract = self.agreements.contract_on(client_id, service_id, day)
             observed = self.observed(client_id, day).get(service_id, Decimal(0))
             variance = _billable(observed, contract) - (contract.quantity if contract else 0)
             if variance == 0 or (sign and (variance > 0) != (sign > 0)):
                 break
-            sign, began = variance, day
-        return began
+            sign, began, unit_days = variance, day, unit_days + abs(variance)
+        return began, unit_days
 
 
 @lru_cache(maxsize=400)
@@ -288,6 +288,8 @@ def _variances(history: History) -> Iterator[Discrepancy]:
                 kind = "no_usage"
             else:
                 kind = "under_billed" if variance > 0 else "over_billed"
+            began_on, unit_days = history.run(client.id, service.id)
+            tolerance = contract.tolerance_quantity if contract else 0
             yield Discrepancy(
                 kind=kind,
                 client_id=client.id,
@@ -300,8 +302,8 @@ def _variances(history: History) -> Iterator[Discrepancy]:
                 variance_quantity=variance,
                 variance_amount=money(variance, price),
                 currency=client.currency,
-                began_on=history.began_on(client.id, service.id),
-                is_within_tolerance=contract is not None and abs(variance) <= contract.tolerance_quantity,
+                began_on=began_on,
+                is_within_tolerance=abs(variance) <= tolerance and unit_days < 30 * tolerance,
             )
 
 

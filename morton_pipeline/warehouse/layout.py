@@ -147,6 +147,7 @@ CLOSED = (
         ("accumulated_amount", "decimal(18, 4)", "What it had been worth since it began, up to the end of the month."),
         ("lost_unit_days", "decimal(18, 4)", "The variance of each day since it began, added up."),
         ("began_on", "date", "The first day of its run."),
+        ("measured_on", "date", "The day it was counted by: the month's last, or that of the first reading after it."),
         ("state", "varchar", "How far the count could be trusted."),
         ("source_as_of_at", "timestamp", "When the oldest reading behind it was complete (UTC)."),
         ("is_within_tolerance", "boolean", "Whether the contract's tolerance covered it."),

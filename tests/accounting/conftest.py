@@ -1,7 +1,6 @@
 """A book with approved rows, and QuickBooks' stand-in behind a transport that fails as scripted."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -44,15 +43,11 @@ class Wire(httpx.BaseTransport):
         self._app = httpx.ASGITransport(app)
         self.faults: dict[str, list[Fault]] = {"POST": [], "GET": []}
         self.requests: list[httpx.Request] = []
-        self.on_create: Callable[[str], None] = lambda note: None
-        """Told the note of whatever is asked to be made, before it is."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
         is_company = "/v3/company/" in request.url.path
-        if is_company and request.method == "POST":
-            self.on_create(json.loads(request.content).get("PrivateNote", ""))
         waiting = self.faults[request.method] if is_company else []
         if waiting:
             return waiting.pop(0)(request, lambda: self._pass(request))
@@ -229,14 +224,3 @@ def make_company() -> Company:
 def shop(book: Book, company: Company) -> Iterator[Shop]:
     with open_ledger(book) as ledger:
         yield Shop(book, ledger, company, Wire(create_app(company, lambda: AT)))
-
-
-@pytest.fixture
-def make_shop(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Shop]:
-    """Open another shop in a folder of its own."""
-
-    def open_shop(root: Path) -> Shop:
-        book, company = make_book(root, monkeypatch), make_company()
-        return Shop(book, open_ledger(book), company, Wire(create_app(company, lambda: AT)))
-
-    return open_shop

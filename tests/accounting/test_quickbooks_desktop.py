@@ -1,6 +1,8 @@
 """The state machine through QuickBooks Desktop's requests, and what each of its answers means."""
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from morton_pipeline.accounting import plan, post, posting, status
 from morton_pipeline.accounting.adapter import Found, difference
@@ -16,9 +19,11 @@ from morton_pipeline.accounting.drafts import Draft, request_key
 from morton_pipeline.accounting.errors import LookupFailed, NotSent, OutcomeUnknown, Refused, RunStopped
 from morton_pipeline.accounting.posting import open_adapter
 from morton_pipeline.accounting.quickbooks_desktop import QuickBooksDesktop, message_set_id
+from morton_pipeline.cli import cli
 from morton_pipeline.errors import BadInput
 from morton_pipeline.extract import qbxml
 from morton_pipeline.ledger import invoices
+from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.invoices import Line
 from tests.connector.desk import ACME, AT, BETA, HASH, SEAT, Desk, open_desk
 
@@ -492,6 +497,33 @@ def test_money_is_text_and_decimal_and_never_rounded_again(desk: Desk) -> None:
     assert (row["state"], row["total_amount"]) == ("posted", Decimal("1.00"))
     expected = desk.adapter().expect(invoices.current(desk.ledger)[0].payload, is_credit=False)
     assert expected.net_amount == Decimal("1.00")
+
+
+def test_what_is_planned_is_what_the_intent_keeps_and_what_each_element_of_the_request_says(desk: Desk) -> None:
+    desk.approve("00000000000a", service_name="Büro & <Co>")
+    desk.approve("00000000000b", seal="b" * 64)
+    (drafted,) = desk.plan().drafts
+    desk.post()
+    (invoice,) = invoices.current(desk.ledger)
+    assert (invoice.payload, invoice.payload_sha256) == (drafted.payload, drafted.payload_sha256)
+    request = next(r for r in desk.company.requests if "<InvoiceAddRq" in r)
+    said = qbxml.answers(request.replace("QBXMLMsgsRq", "QBXMLMsgsRs"))["InvoiceAddRq"]["InvoiceAdd"]
+    assert said.pop("TxnDate") == "2026-11-23"
+    lines = said.pop("InvoiceLineAdd")
+    assert canonical({**said, "Lines": lines, "Currency": "USD"}) == drafted.payload
+
+
+def test_the_plan_shows_the_hash_of_each_body(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.approve("00000000000a")
+    desk.approve("00000000000b", client_id="beta")
+    monkeypatch.setattr("morton_pipeline.reports.mart.by_id", lambda *_, **__: desk.rows)
+    command = ["--book", str(desk.book.root), "invoices", "plan"]
+    rows = json.loads(CliRunner().invoke(cli, [*command, "--format", "json"]).stdout)
+    hashes = [hashlib.sha256(row["payload"].encode()).hexdigest() for row in rows]
+    assert [row["payload_sha256"] for row in rows] == hashes
+    shown = re.sub(r"\s", "", CliRunner().invoke(cli, command).stdout)
+    assert [h for h in hashes if h[:12] not in shown] == []
+    assert len(set(hashes)) == 2
 
 
 def test_names_with_marks_of_xml_and_letters_of_other_alphabets_arrive_whole(desk: Desk) -> None:

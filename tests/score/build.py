@@ -17,7 +17,7 @@ from morton_pipeline.reconcile import reconcile
 from morton_pipeline.seeds import SEEDS
 from morton_pipeline.warehouse.load import load
 from tests.score.model import Row
-from tests.score.msp import SERVICES, WITHIN, Calendar, Decision, Msp
+from tests.score.msp import DECLARED, SERVICES, WITHIN, Calendar, Decision, Msp, connection_line
 
 _COLUMNS = """
     period_month, coalesce(client_id, client_name), coalesce(service_id, service_name, ''), kind, observed_quantity,
@@ -31,7 +31,8 @@ def build(root: Path, msps: Sequence[Msp]) -> tuple[list[Row], list[Row]]:
     book = Book(root)
     root.mkdir(parents=True)
     calendar = msps[0].calendar
-    lines = [line for msp in msps for line in msp.connection_lines()]
+    lines = [connection_line(tool, tool) for tool in DECLARED]
+    lines += [line for msp in msps for line in msp.connection_lines()]
     (root / "connections.yaml").write_text("\n".join(["connections:", *lines, ""]), "utf-8")
     found = []
     for after, at, seeds in (

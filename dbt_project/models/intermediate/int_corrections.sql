@@ -325,9 +325,14 @@ select
                     || {{ say_money("abs(amount_now)", "currency") }}
                     || ')'
             end
-            || ': '
-            || {{ say_money("abs(difference_amount)", "currency") }}
-            || case when difference_amount < 0 then ' too much was billed' else ' are left to bill' end
+            || case
+                when difference_amount = 0
+                then ', as it was closed with'
+                else
+                    ': '
+                    || {{ say_money("abs(difference_amount)", "currency") }}
+                    || case when difference_amount < 0 then ' less to bill' else ' more to bill' end
+            end
     end
     || case when contract_text <> contract_text_then then '; its contract was changed since' else '' end as remark
 from compared

@@ -151,7 +151,12 @@ with
             netted.explanation || case
                 when netted.posted_amount = 0 or netted.is_invoiced or netted.currency is null
                 then ''
-                else ' ' || {{ say_money("netted.posted_amount", "netted.currency") }} || ' of it is invoiced already.'
+                else
+                    ' '
+                    || {{ say_money("abs(netted.posted_amount)", "netted.currency") }}
+                    || case
+                        when netted.posted_amount < 0 then ' was given back already.' else ' of it is invoiced already.'
+                    end
             end as explanation,
             netted.is_within_tolerance,
             netted.is_estimate,
