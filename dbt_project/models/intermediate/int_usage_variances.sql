@@ -35,6 +35,9 @@ with
                 then 'partial'
                 when bundle_states.is_stale = 1 or sources.source_state = 'stale'
                 then 'stale'
+                -- A later reading tells of the end of a month, and not of its days.
+                when sources.is_late_measured and periods.count_basis <> 'period_end'
+                then 'stale'
                 else sources.source_state
             end as source_state,
             case
@@ -152,7 +155,7 @@ with
 select
     begun.*,
     case
-        when begun.contract_id is null and begun.covered_quantity is null
+        when begun.contract_id is null and (begun.covered_quantity is null or begun.is_in_parts)
         then 'no_contract'
         when begun.contract_id is not null and begun.observed_quantity = 0
         then 'no_usage'
