@@ -137,6 +137,7 @@ with
             decided.*,
             case when decided.is_late_measured then decided.measured_on else decided.run_on end as summed_to,
             coalesce(decided.late_run, positions.run) as run,
+            positions.is_in_another_currency,
             coalesce(decided.late_began_on, positions.began_on) as run_began_on,
             coalesce(
                 decided.late_accumulated_amount, {{ amount_by("positions", "decided.run_on") }}
@@ -177,6 +178,7 @@ left join
     on lost.client_id = begun.client_id
     and lost.service_id = begun.service_id
     and lost.run = begun.run
+    and lost.is_in_another_currency = begun.is_in_another_currency
     and {{ stands_on("lost", plus_days(-1, "begun.recoverable_from")) }}
     and {{ plus_days(-1, "begun.recoverable_from") }} < begun.summed_to
 where
