@@ -77,6 +77,8 @@ class Version:
     committed_until: date = date.max
     notice: int = 0
     """For so many days what has gone is still billed."""
+    silent_days: int = 0
+    """A machine that has been silent for so long counts no more; nothing where it counts until it is removed."""
     tiers: tuple[tuple[int, Decimal], ...] = ()
     """The first unit of each tier, and the price there."""
     is_graduated: bool = False
