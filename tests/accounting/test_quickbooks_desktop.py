@@ -93,7 +93,7 @@ def test_case_72_an_invoice_never_made_is_sent_again_in_the_same_message_set(des
     assert steps(desk) == ["planned", "sending", "uncertain", "sending", "posted"]
 
 
-def test_trap_qbd_after_a_session_that_died_the_status_is_asked_before_any_add(desk: Desk) -> None:
+def test_trap_3_after_a_session_that_died_the_status_is_asked_before_any_add(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -112,7 +112,7 @@ def _is_status(request: str) -> bool:
     return "newMessageSetID" in request and "oldMessageSetID" in request
 
 
-def test_trap_qbd_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_not_added_again(desk: Desk) -> None:
+def test_trap_3_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_not_added_again(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies after"]
     desk.post()
@@ -122,7 +122,7 @@ def test_trap_qbd_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_
     assert len(desk.company.adds) == 1
 
 
-def test_trap_qbd_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) -> None:
+def test_trap_3_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) -> None:
     desk.company.keeps_status = False
     desk.approve()
     desk.faults = ["dies after"]
@@ -155,7 +155,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_trap_qbd_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_person(desk: Desk, name: str) -> None:
+def test_trap_5_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_person(desk: Desk, name: str) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -182,7 +182,7 @@ def test_trap_qbd_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_pe
     assert first not in sets(desk), "under its old name its status could not be read"
 
 
-def test_trap_qbd_what_nobody_could_tell_and_is_found_later_is_taken_for_ours(desk: Desk) -> None:
+def test_trap_5_what_nobody_could_tell_and_is_found_later_is_taken_for_ours(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -211,7 +211,7 @@ def test_a_row_nobody_can_tell_the_invoice_of_is_not_decided_anew(desk: Desk) ->
 
 
 @pytest.mark.parametrize("code", ["", "0", "1000"])
-def test_trap_qbd_an_add_that_is_never_answered_clearly_ends_with_a_person(desk: Desk, code: str) -> None:
+def test_trap_5_an_add_that_is_never_answered_clearly_ends_with_a_person(desk: Desk, code: str) -> None:
     desk.approve()
     status_code = f'statusCode="{code}"' if code else ""
     answering(desk, envelope("", f"<InvoiceAddRs {status_code}/>"), to=lambda request: "InvoiceAddRq" in request)
@@ -257,7 +257,7 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_trap_qbd_what_an_add_is_answered_with(desk: Desk, name: str) -> None:
+def test_trap_5_what_an_add_is_answered_with(desk: Desk, name: str) -> None:
     status, content, error = ANSWERED[name]
     desk.approve()
     payload = desk.plan().drafts[0].payload
@@ -280,7 +280,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_trap_qbd_status_1_and_500_both_mean_absent_3000_failed_and_none_unknown(desk: Desk, name: str) -> None:
+def test_trap_5_status_1_and_500_both_mean_absent_3000_failed_and_none_unknown(desk: Desk, name: str) -> None:
     status, expected = ASKED[name]
     adapter = scripted(desk, f"<InvoiceQueryRs {status}/>", of="InvoiceQueryRq")
     wanted = Found("", "MABCDEFGHIJ", ACME, "USD", (), "")
@@ -312,7 +312,7 @@ def draft(**changes: Any) -> Draft:
     return replace(base, **changes)
 
 
-def test_trap_qbd_a_number_of_12_characters_is_refused_never_cut(desk: Desk) -> None:
+def test_trap_4_a_number_of_12_characters_is_refused_never_cut(desk: Desk) -> None:
     adapter = desk.adapter()
     assert json.loads(adapter.render(draft()))["RefNumber"] == "MABCDEFGHIJ"
     with pytest.raises(BadInput, match=r"Acme Corp.*12 characters, 11 are the most"):

@@ -108,9 +108,7 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(
 
 
 @pytest.mark.parametrize("fault", ["dies after", "fails after", "garbles", "says no status"])
-def test_trap_qbd_an_add_whose_answer_never_came_is_found_by_the_next_visit(
-    desk: Desk, serve: Serve, fault: str
-) -> None:
+def test_trap_3_an_add_whose_answer_never_came_is_found_by_the_next_visit(desk: Desk, serve: Serve, fault: str) -> None:
     desk.approve()
     with serve(silence=0.4) as serving:
         with suppress(Died):
@@ -125,7 +123,7 @@ def test_trap_qbd_an_add_whose_answer_never_came_is_found_by_the_next_visit(
 
 
 @pytest.mark.parametrize("fault", ["dies before", "fails before"])
-def test_trap_qbd_a_visit_that_died_is_followed_by_a_status_check_before_any_add(
+def test_trap_3_a_visit_that_died_is_followed_by_a_status_check_before_any_add(
     desk: Desk, serve: Serve, fault: str
 ) -> None:
     desk.approve()
