@@ -20,6 +20,7 @@ MODULES = [*sorted((PACKAGE / "accounting").glob("*.py")), *sorted((PACKAGE / "c
 
 MONEY = [
     *sorted((PACKAGE / "accounting").rglob("*.py")),
+    PACKAGE / "rates.py",
     *(
         PACKAGE / "ledger" / f"{name}.py"
         for name in ("canonical", "decisions", "invoices", "lines", "snapshot", "tables")
