@@ -25,6 +25,7 @@ from morton_pipeline.extract import qbxml
 from morton_pipeline.ledger import invoices
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.invoices import Line
+from tests.accounting.conftest import crashing
 from tests.connector.desk import ACME, AT, BETA, HASH, SEAT, Desk, open_desk
 
 
@@ -517,6 +518,7 @@ def test_the_plan_shows_the_hash_of_each_body(desk: Desk, monkeypatch: pytest.Mo
     desk.approve("00000000000a")
     desk.approve("00000000000b", client_id="beta")
     monkeypatch.setattr("morton_pipeline.reports.mart.by_id", lambda *_, **__: desk.rows)
+    monkeypatch.setattr("morton_pipeline.seeds.refuse_wrong", lambda *_: None)
     command = ["--book", str(desk.book.root), "invoices", "plan"]
     rows = json.loads(CliRunner().invoke(cli, [*command, "--format", "json"]).stdout)
     hashes = [hashlib.sha256(row["payload"].encode()).hexdigest() for row in rows]
@@ -736,6 +738,33 @@ def test_what_a_reading_back_did_not_reach_stays_asked_for(desk: Desk) -> None:
         posting.verify_as_asked(desk.ledger, adapter, at=AT, actor="w")
     read, drifted = posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
     assert (len(read), drifted) == (1, [])
+
+
+ASKED_FOR = ("note link", "link", "refuse link", "remark asked", "remark read_back")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("what", ASKED_FOR)
+def test_a_crash_around_what_is_asked_for_loses_it_not_and_does_it_once(desk: Desk, side: str, what: str) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    desk.post()
+
+    def ask_and_come(chosen: str) -> None:
+        if desk.only()["state"] != "posted":
+            ask_to_link(desk, chosen)
+        desk.post()
+        posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+        posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
+
+    reached: list[str] = []
+    with crashing(f"{side} {what}", reached):
+        ask_and_come("9-9" if what == "refuse link" else txn_id)
+    assert reached == [f"{side} {what}"], "the place is on the way"
+    ask_and_come(txn_id)
+    row = desk.only()
+    assert (row["state"], row["accounting_id"], desk.company.adds) == ("posted", txn_id, [])
+    assert row["reason"] == "Read back on 2026-11-23: it is as it was approved."
 
 
 def test_a_linked_invoice_is_read_back_like_any_other(desk: Desk) -> None:
