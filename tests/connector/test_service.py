@@ -19,7 +19,6 @@ from morton_pipeline.warehouse.load import latest
 from tests.connector.conftest import Serve, client
 from tests.connector.desk import ACME, PASSWORD, SEAT, Desk
 
-
 SILENCE = 1.5
 """Seconds after which a visit nothing is heard of is over: longer than a busy machine takes for one request."""
 
