@@ -5,7 +5,7 @@ number should be (`model`), or what is wrong on purpose (`cases`).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -199,7 +199,7 @@ VENDORS = {
 """The lists that are read of each tool; the first names its companies, where it has no tenant for each."""
 ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880, "relay": 40 * 1440}  # fmt: skip
 """Twice the cadence at which each is read."""
-_SIGN_IN = {
+_SETTINGS = {
     "huntress": "secrets: {api_key: K, api_secret: S}",
     "relay": "tool: relay, max_age_days: 40, folder: inbox, pattern: '*.csv', columns: {record_id: Id, company_id: Company}",
     "quickbooks_online": "realm_id: r, secrets: {client_id: K, client_secret: S, refresh_token: R}",
@@ -474,7 +474,8 @@ class Msp:
         """Say that a company, or what of it fits a pattern, is a client from one day to another."""
         client.mapped.append((connection, company, begins, ends))
         self.seed_row(
-            "company_mappings", connection_id=connection, company_id=company, company_name=company.upper(), client_id=client.id,
+            # Nobody has to write an id as the tool does.
+            "company_mappings", connection_id=connection, company_id=self.rng.choice((company, company, company.upper())), company_name=company.upper(), client_id=client.id,
             effective_from=_date(begins), effective_to=_date(ends), **part,
         )  # fmt: skip
 
@@ -541,12 +542,10 @@ class Msp:
     # The book.
 
     def connection_lines(self) -> Iterator[str]:
+        """Its part of connections.yaml."""
         for name, vendor in self.connections.items():
-            yield f"  - {{id: {name}, vendor: {DECLARED.get(vendor, vendor)}, {_SIGN_IN.get(vendor, 'secrets: {client_id: K, client_secret: S}')}"
-            if vendor == "microsoft365":
-                tenants = sorted({s.tenant for s in self.scopes.values() if s.connection == name})
-                yield f"     , tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in tenants)}]"
-            yield "    }"
+            tenants = sorted({s.tenant for s in self.scopes.values() if s.connection == name and s.tenant})
+            yield connection_line(name, vendor, tenants)
 
     def extractions(self, slot: datetime) -> Iterator[Extraction]:
         """What a reading brings, the records once in this order and once in that."""
@@ -561,6 +560,13 @@ class Msp:
                 scope.connection, DECLARED.get(scope.vendor, scope.vendor), scope.endpoint, scope.tenant, scope.tenant, at, rows, error,
                 stands_for_on=scope.stands_for.get(at),
             )  # fmt: skip
+
+
+def connection_line(name: str, vendor: str, tenants: Sequence[str] = ()) -> str:
+    """A connection as connections.yaml has it."""
+    listed = f", tenants: [{', '.join(f'{{id: {t}, name: {t}}}' for t in tenants)}]" if tenants else ""
+    settings = _SETTINGS.get(vendor, "secrets: {client_id: K, client_secret: S}")
+    return f"  - {{id: {name}, vendor: {DECLARED.get(vendor, vendor)}, {settings}{listed}}}"
 
 
 @cache

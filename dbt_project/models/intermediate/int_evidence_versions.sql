@@ -1,6 +1,16 @@
 -- The last version of each record that stood for a finding, and the reading that brought it or took it away.
 with
 
+    -- A closed month stands on what was known when it was closed.
+    closings as (
+        select distinct evidence.discrepancy_id, periods.closed_at
+        from {{ ref("stg_morton__closed_evidence") }} as evidence
+        inner join
+            {{ ref("stg_morton__closed_periods") }} as periods
+            on periods.client_id = evidence.client_id
+            and periods.period_month = evidence.period_month
+    ),
+
     versions as (
         select
             evidence.discrepancy_id,
@@ -14,18 +24,28 @@ with
             records.tenant_id,
             records.company_id,
             {{ is_personal("records") }} as is_personal,
-            case when evidence.change = 'removed' then records.valid_to else records.valid_from end as known_at,
+            -- What no longer counts may still be listed.
+            case
+                when
+                    evidence.change = 'removed'
+                    and records.end_on = {{ plus_days(1, "evidence.last_seen_on") }}
+                    and records.valid_to <= coalesce(closings.closed_at, clock.as_of_at)
+                then records.valid_to
+                else records.valid_from
+            end as known_at,
             row_number() over (
                 partition by evidence.discrepancy_id, evidence.vendor, evidence.record_path
-                order by records.start_on desc
+                order by records.start_on desc, records.valid_from desc
             ) as place
         from {{ ref("int_evidence_unioned") }} as evidence
-        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
+        cross join {{ ref("stg_morton__clock") }} as clock
+        left join closings on closings.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_records_classified") }} as records
             on records.record_path = evidence.record_path
             and records.vendor = evidence.vendor
             and records.start_on <= evidence.last_seen_on
+            and records.valid_from <= coalesce(closings.closed_at, clock.as_of_at)
     ),
 
     -- A reading changes records when it is made; one that was held back, when it is accepted.
