@@ -172,6 +172,9 @@ CLOSED = (
         ("last_seen_on", "date", "The last day it was seen, up to the end of the month."),
         ("service_pattern_key", "varchar", "The mapping that made it count."),
         ("change", "varchar", "added, removed or kept since the last agreed set."),
+        ("company_id", "varchar", "The company it was listed under."),
+        ("extraction_id", "varchar", "The reading that brought it as it stood."),
+        ("is_personal", "boolean", "Whether it is a person."),
         _CLOSED_AT,
     )),
     Table("raw", "closed_stretches", "The days behind those rows, where each was worth the same.", _fields(

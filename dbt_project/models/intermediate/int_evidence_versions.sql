@@ -1,22 +1,12 @@
--- The last version of each record that stood for a finding, and the reading that brought it or took it away.
+-- The last version of each record that stood for a finding, and the reading that brought it or took it away. A closed
+-- month keeps those it was closed with.
 with
-
-    -- A closed month stands on what was known when it was closed.
-    closings as (
-        select distinct evidence.discrepancy_id, periods.closed_at
-        from {{ ref("stg_morton__closed_evidence") }} as evidence
-        inner join
-            {{ ref("stg_morton__closed_periods") }} as periods
-            on periods.client_id = evidence.client_id
-            and periods.period_month = evidence.period_month
-    ),
 
     versions as (
         select
             evidence.discrepancy_id,
             evidence.vendor,
             evidence.record_path,
-            evidence.change,
             evidence.bucket,
             evidence.last_seen_on,
             records.connection_id,
@@ -26,11 +16,8 @@ with
             {{ is_personal("records") }} as is_personal,
             -- What no longer counts may still be listed.
             case
-                when
-                    evidence.change = 'removed'
-                    and records.end_on = {{ plus_days(1, "evidence.last_seen_on") }}
-                    and records.valid_to <= coalesce(closings.closed_at, clock.as_of_at)
-                then records.valid_to
+                when evidence.change = 'removed' and records.end_on = {{ plus_days(1, "evidence.last_seen_on") }}
+                then coalesce(records.valid_to, records.valid_from)
                 else records.valid_from
             end as known_at,
             row_number() over (
@@ -38,14 +25,12 @@ with
                 order by records.start_on desc, records.valid_from desc
             ) as place
         from {{ ref("int_evidence_unioned") }} as evidence
-        cross join {{ ref("stg_morton__clock") }} as clock
-        left join closings on closings.discrepancy_id = evidence.discrepancy_id
+        inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_records_classified") }} as records
             on records.record_path = evidence.record_path
             and records.vendor = evidence.vendor
             and records.start_on <= evidence.last_seen_on
-            and records.valid_from <= coalesce(closings.closed_at, clock.as_of_at)
     ),
 
     -- A reading changes records when it is made; one that was held back, when it is accepted.
@@ -64,8 +49,6 @@ select
     versions.bucket,
     versions.last_seen_on,
     versions.connection_id,
-    versions.endpoint,
-    versions.tenant_id,
     versions.company_id,
     versions.is_personal,
     readings.extraction_id
@@ -77,3 +60,6 @@ left join
     and readings.tenant_id = versions.tenant_id
     and readings.known_at = versions.known_at
 where versions.place = 1
+union all
+select discrepancy_id, vendor, record_path, bucket, last_seen_on, connection_id, company_id, is_personal, extraction_id
+from {{ ref("stg_morton__closed_evidence") }}
