@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -115,3 +116,12 @@ def test_nothing_published_yet_says_what_to_run(book: Path) -> None:
     done = morton("--book", str(book), "discrepancies")
     assert done.returncode == 1
     assert "morton reconcile" in done.stderr
+
+
+def test_a_mart_of_an_earlier_version_says_what_to_run(book: Path) -> None:
+    (book / "data/published").mkdir(parents=True)
+    with duckdb.connect(str(book / "data/published/mart.duckdb")) as con:
+        con.execute("create schema marts")
+    done = morton("--book", str(book), "exclusions")
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("An earlier version built the marts: run `morton reconcile`, then this again.")

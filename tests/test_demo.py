@@ -1,6 +1,7 @@
 """The whole job, as the four kinds of people would do it, on the demo's book: replayed once, then used by every test."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -160,12 +161,14 @@ def test_two_approved_rows_become_one_invoice_once_and_are_shown_as_invoiced(boo
 
     planned = [r for r in listed(book, "invoices", "plan") if r["state"] == "planned"]
     assert len(planned) == 1
+    assert hashlib.sha256(planned[0]["payload"].encode()).hexdigest() == planned[0]["payload_sha256"]
     sent = listed(book, "invoices", "post", "--yes")
     assert [(r["state"], Decimal(r["total_amount"])) for r in sent] == [
         ("posted", sum((Decimal(r["variance_amount"]) for r in rows), Decimal(0)))
     ]
     assert {r["status"] for r in listed(book, "discrepancies") if r["discrepancy_id"] in ids} == {"invoiced"}
 
+    assert {r["payload_sha256"] for r in listed(book, "proof", sent[0]["reference"])} == {planned[0]["payload_sha256"]}
     assert listed(book, "invoices", "post", "--yes") == [], "posting again sends nothing (case 77)"
     quickbooks, *_ = json.loads((book / MEMORY).read_text())
     invoices = json.loads(quickbooks)["invoices"].values()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from morton_pipeline.accounting.seeds import Seeds
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import decisions, invoices
-from morton_pipeline.ledger.canonical import canonical, digest
+from morton_pipeline.ledger.canonical import canonical, digest, text_digest
 from morton_pipeline.ledger.invoices import Invoice, Line
 from morton_pipeline.ledger.lines import line_digest, line_of
 from morton_pipeline.ledger.store import Ledger
@@ -59,6 +59,11 @@ class Draft:
         return self.total_amount < 0
 
     @property
+    def payload_sha256(self) -> str:
+        """The body's hash: the same in a dry run, in the intent and of what is sent."""
+        return text_digest(self.payload)
+
+    @property
     def note(self) -> str:
         """Our mark: the reference, and the decisions that are billed."""
         return f"Morton {self.reference}: {' '.join(line.decision_id for line in self.lines)}"
@@ -79,6 +84,8 @@ class Plan:
     """Approved decisions that are not sent, each with the reason."""
     withdrawn: list[tuple[Invoice, str]] = field(default_factory=list)
     """Invoices planned earlier that lost an approval before they were sent."""
+    waiting: list[tuple[Invoice, str]] = field(default_factory=list)
+    """Invoices planned earlier that cannot be written now."""
 
 
 def plan(
@@ -106,7 +113,11 @@ def plan(
         if invoice is not None and invoice.cause == invoices.VOIDED:
             result.held.append((decision, f"invoice {invoice.reference} was voided in the accounting system. {VOIDED}"))
         elif why := _objection(
-            decision, current_rows.get(decision["discrepancy_id"]), open_now.get(decision["discrepancy_id"]), target
+            decision,
+            current_rows.get(decision["discrepancy_id"]),
+            open_now.get(decision["discrepancy_id"]),
+            seeds,
+            target,
         ):
             result.held.append((decision, why))
         else:
@@ -127,7 +138,7 @@ def plan(
 
 
 def _objection(
-    decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None, target: "Adapter"
+    decision: Decision, row: Mapping[str, Any] | None, holding: Invoice | None, seeds: Seeds, target: "Adapter"
 ) -> str | None:
     """Say why an approval does not count now, or nothing when it does."""
     if row is None or row["seal"] != decision["seal"]:
@@ -136,6 +147,8 @@ def _objection(
     by = f"{decision['decided_by']} approved {decisions.describe(approved)}"
     if approved.get("line_sha256") != line_digest(decision):
         return f"{by}, and its line would read otherwise now: the approval is void, nothing was sent; decide anew."
+    if target.needs_ids and (why := billed_to_another(decision, seeds)):
+        return why
     if row["source_state"] not in ("known", "zero") and approved["source_state"] in ("known", "zero"):
         return f"the reading behind it has grown old since {by}; read and reconcile again first."
     if decision["amount"] < 0 and target.needs_ids and not approved.get("invoiced_as"):
@@ -202,8 +215,6 @@ def _draft(
             target.reference_length,
         )
         lines = [line_of(decision) for decision in group]
-        if target.needs_ids:
-            _refuse_another(group, customer_id, item_ids)
         draft = Draft(
             invoice_id=digest(["invoice", reference])[:16],
             reference=reference,
@@ -220,17 +231,26 @@ def _draft(
         result.drafts.append(replace(draft, payload=target.render(draft)))
     except BadInput as missing:
         result.held.extend((decision, str(missing)) for decision in group)
+        if earlier is not None and earlier.destination == target.destination:
+            result.waiting.append((earlier, str(missing)))
 
 
-def _refuse_another(group: Sequence[Decision], customer_id: str, item_ids: Sequence[str]) -> None:
-    """Hold an invoice whose customer or items are others in the seeds now than the approved rows were built with."""
-    for decision, item_id in zip(group, item_ids, strict=True):
-        approved, now = json.loads(decision["row"]).get("billed_to"), f"{customer_id}>{item_id}"
-        if approved not in (None, now):
-            raise BadInput(
-                f"{decision['decided_by']} approved it for customer and item {approved}, and the seeds say {now} now: "
-                "nothing was sent. Reconcile, look at the row and decide anew."
-            )
+def billed_to_another(decision: Mapping[str, Any], seeds: Seeds) -> str | None:
+    """Say whom and what the seeds bill now, where the approved row was built with another customer or item."""
+    approved = json.loads(decision["row"]).get("billed_to")
+    if approved is None:
+        return None
+    try:
+        customer_id = seeds.clients.look_up(decision["client_id"], "accounting_customer_id")
+        item_id = seeds.services.look_up(decision["service_id"], "accounting_item_id")
+    except BadInput as missing:
+        return str(missing)
+    if approved == (now := f"{customer_id}>{item_id}"):
+        return None
+    return (
+        f"{decision['decided_by']} approved it for customer and item {approved}, and the seeds say {now} now: nothing "
+        "was sent. Reconcile, look at the row and decide anew."
+    )
 
 
 def reference_of(

@@ -34,6 +34,7 @@ from morton_pipeline.accounting.errors import (
     RunStopped,
     Undecidable,
 )
+from morton_pipeline.accounting.seeds import Seeds
 from morton_pipeline.book import Limits
 from morton_pipeline.clock import wall
 from morton_pipeline.failpoints import side_effect
@@ -65,6 +66,7 @@ class Run:
     target: Adapter
     limits: Limits
     rates: Rates
+    seeds: Seeds
     at: datetime
     actor: str
     rows: Rows
@@ -128,13 +130,18 @@ class Run:
             self._create(invoice)
 
     def _void(self, invoice: Invoice) -> str | None:
-        """Say why the approvals of an invoice no longer count, or nothing when every row is as it was approved."""
+        """Say why the approvals of an invoice no longer count, or nothing when all is as it was approved.
+
+        A row that changed voids them, and so does a customer or an item that is another one in the seeds now.
+        """
         with self.ledger.read() as con:
             if lost := undone(con, invoice):
                 return lost
             standing = decisions.latest(con, [line.discrepancy_id for line in invoice.lines])
         approved = [standing[line.discrepancy_id] for line in invoice.lines]
         changes = [drafts.change(decision, self.rows.get(decision["discrepancy_id"])) for decision in approved]
+        if self.target.needs_ids:
+            changes += [drafts.billed_to_another(decision, self.seeds) for decision in approved]
         return " ".join(change for change in changes if change) or None
 
     def _is_unwanted(self, invoice: Invoice) -> bool:
@@ -158,6 +165,11 @@ class Run:
                 self._park(invoice, invoices.MISMATCH, said)
                 return
         self._step(invoice, "refused", cause=invoices.WITHDRAWN, reason=why)
+
+    def wait(self, invoice: Invoice, why: str) -> None:
+        """Say why an invoice planned earlier cannot be written now; one that is refused or parked has its reason."""
+        self.seen.add(invoice.reference)
+        self._note(invoice, why)
 
     def send(self, draft: Draft) -> None:
         """Send a draft: its intent first, durable, then the call."""

@@ -34,7 +34,7 @@ def plan(
 ) -> Plan:
     """Return what `post` would send now, to the byte. Writes nothing, and asks no more than a body needs (`render`)."""
     with _opened(book, ledger, adapter) as target:
-        return _planned(book, ledger, current_rows, period, target)
+        return drafts.plan(ledger, current_rows, read_seeds(book.seeds), target, period=period)
 
 
 def post(
@@ -59,7 +59,8 @@ def post(
     with _opened(book, ledger, adapter) as target:
         if release and target.waits_for:
             return [invoices.status_row(i) for i in invoices.current(ledger) if i.reference in release]
-        run = Run(ledger, target, book.limits, read_rates(book.seeds), at, actor, current_rows)
+        seeds, rates = read_seeds(book.seeds), read_rates(book.seeds)
+        run = Run(ledger, target, book.limits, rates, seeds, at, actor, current_rows)
         target.check()
         try:
             for invoice in run.mine():
@@ -68,9 +69,11 @@ def post(
             for invoice in run.mine():
                 if invoice.is_open:
                     run.settle(invoice)
-            planned = _planned(book, ledger, current_rows, period, target)
+            planned = drafts.plan(ledger, current_rows, seeds, target, period=period)
             for invoice, why in planned.withdrawn:
                 run.withdraw(invoice, why)
+            for invoice, why in planned.waiting:
+                run.wait(invoice, why)
             for draft in planned.drafts:
                 run.send(draft)
         except Enough:
@@ -332,7 +335,3 @@ def _opened(book: Book, ledger: Ledger, adapter: Adapter | None) -> Iterator[Ada
         yield adapter
     finally:
         adapter.close()
-
-
-def _planned(book: Book, ledger: Ledger, current_rows: Rows, period: date | None, target: Adapter) -> Plan:
-    return drafts.plan(ledger, current_rows, read_seeds(book.seeds), target, period=period)

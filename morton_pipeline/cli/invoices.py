@@ -52,11 +52,14 @@ def plan(book: "Book", output: str, period: str | None) -> None:
         planned = posting.plan(book, ledger, mart.by_id(book, at=clock.now()), period=month)
     rows: list[Row] = [
         {**draft.intent, "client_name": draft.client_name, "state": "planned", "lines": len(draft.lines), "reason": "",
-         "payload": draft.payload}
+         "payload": draft.payload, "payload_sha256": draft.payload_sha256}
         for draft in planned.drafts
     ]  # fmt: skip
     rows += [{**decision, "state": "held", "reason": why} for decision, why in planned.held]
-    columns = ("state", "reference", "client_id", "period_month", "total_amount", "currency", "lines", "reason")
+    columns = (
+        "state", "reference", "client_id", "period_month", "total_amount", "currency", "lines", "payload_sha256",
+        "reason",
+    )  # fmt: skip
     show(rows, output, columns, "Nothing is approved and waiting to be sent.")
 
 

@@ -67,4 +67,9 @@ def _text(value: str | int | None) -> str:
 
 def digest(value: Any) -> str:
     """Return the sha256 of a value's canonical form."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()
+    return text_digest(canonical(value))
+
+
+def text_digest(text: str) -> str:
+    """Return the sha256 of a text's own bytes, as `sha256sum` would."""
+    return hashlib.sha256(text.encode()).hexdigest()

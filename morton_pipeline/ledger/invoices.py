@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from morton_pipeline.clock import wall
 from morton_pipeline.errors import MortonError
 from morton_pipeline.ledger import audit, tables
+from morton_pipeline.ledger.canonical import text_digest
 from morton_pipeline.ledger.store import Ledger
 
 WITHDRAWN = "withdrawn"
@@ -105,6 +106,11 @@ class Invoice:
     def is_credit(self) -> bool:
         """Whether it gives money back: it is a credit note, and its amounts are negative here."""
         return self.total_amount < 0
+
+    @property
+    def payload_sha256(self) -> str:
+        """The hash of what is sent, as `morton invoices plan` showed it."""
+        return text_digest(self.payload)
 
     @property
     def link_to(self) -> str | None:

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput
 from morton_pipeline.warehouse.publish import connect_published
@@ -15,7 +17,7 @@ Row = dict[str, Any]
 
 STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed", "void")
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
-         "invoice_mismatch", "below_cost", "correction")  # fmt: skip
+         "invoice_mismatch", "below_cost", "coverage_gap", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
 _FOUND = """
@@ -287,7 +289,10 @@ def not_fresh(book: Book, at: datetime) -> list[Row]:
 
 
 def _rows(con: Any, sql: str, values: Sequence[Any]) -> list[Row]:
-    cursor = con.execute(sql, values)
+    try:
+        cursor = con.execute(sql, values)
+    except duckdb.CatalogException:
+        raise BadInput("An earlier version built the marts: run `morton reconcile`, then this again.") from None
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 

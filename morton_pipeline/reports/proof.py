@@ -4,7 +4,6 @@ Belongs here: putting the ledger and the published mart side by side in the clie
 client, or a name the contract hides. Reads both, changes nothing. Does not: how it looks (`proof_page`).
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -172,7 +171,7 @@ def _row(ledger: Ledger, subject: _Subject, grounds: _Grounds, links: Mapping[st
         "decided_because": decision["reason"] if decision else None,
         "seal": subject.seal,
         "line_sha256": row.get("line_sha256"),
-        "payload_sha256": hashlib.sha256(invoice.payload.encode()).hexdigest() if invoice else None,
+        "payload_sha256": invoice.payload_sha256 if invoice else None,
         "evidence_state": grounds.state,
         "evidence_count": len(grounds.evidence),
         "evidence": [_record(e, titles, reasons) for e in grounds.evidence],

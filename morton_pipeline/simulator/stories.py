@@ -189,7 +189,13 @@ def billing_models(b: Builder) -> list[Story]:
         Story("beyond the included", "meridian", "EDR", "under_billed", "Only what exceeds the included five counts."),
         Story("within the included", "cafe-noel", "EDR", "", "Everything is included."),
         Story("flat", "mueller", "RMM-SRV", "", "A flat price never varies."),
-        Story("within tolerance", "royal-borough", "M365-BS", "under_billed", "One too many for a while, and one is tolerated."),
+        Story(
+            "within tolerance",
+            "royal-borough",
+            "M365-BS",
+            "under_billed",
+            "One too many for a while, and one is tolerated.",
+        ),
         Story("beyond tolerance", "royal-borough", "RMM-WKS", "under_billed", "Two too many, and one is tolerated."),
     ]
 

@@ -29,7 +29,11 @@ _ROWS = {
         "(select * from intermediate.int_findings_sealed where kind not in ('invoice_mismatch', 'correction')) "
         "join due using (client_id, period_month)"
     ),
-    "closed_evidence": "intermediate.int_evidence_unioned join kept using (discrepancy_id)",
+    "closed_evidence": (
+        "intermediate.int_evidence_unioned join kept using (discrepancy_id) "
+        "left join (select discrepancy_id, vendor, record_path, company_id, extraction_id, is_personal "
+        "from intermediate.int_evidence_versions) using (discrepancy_id, vendor, record_path)"
+    ),
     "closed_stretches": """(
         select kept.client_id, kept.period_month, kept.discrepancy_id, stretches.day_amount,
             stretches.position_from as first_on,

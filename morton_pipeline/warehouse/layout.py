@@ -147,6 +147,7 @@ CLOSED = (
         ("accumulated_amount", "decimal(18, 4)", "What it had been worth since it began, up to the end of the month."),
         ("lost_unit_days", "decimal(18, 4)", "The variance of each day since it began, added up."),
         ("began_on", "date", "The first day of its run."),
+        ("measured_on", "date", "The day it was counted by: the month's last, or that of the first reading after it."),
         ("state", "varchar", "How far the count could be trusted."),
         ("source_as_of_at", "timestamp", "When the oldest reading behind it was complete (UTC)."),
         ("is_within_tolerance", "boolean", "Whether the contract's tolerance covered it."),
@@ -171,6 +172,9 @@ CLOSED = (
         ("last_seen_on", "date", "The last day it was seen, up to the end of the month."),
         ("service_pattern_key", "varchar", "The mapping that made it count."),
         ("change", "varchar", "added, removed or kept since the last agreed set."),
+        ("company_id", "varchar", "The company it was listed under."),
+        ("extraction_id", "varchar", "The reading that brought it as it stood."),
+        ("is_personal", "boolean", "Whether it is a person."),
         _CLOSED_AT,
     )),
     Table("raw", "closed_stretches", "The days behind those rows, where each was worth the same.", _fields(

@@ -1,8 +1,8 @@
 """A book with approved rows, and QuickBooks' stand-in behind a transport that fails as scripted."""
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from morton_pipeline import failpoints
 from morton_pipeline.accounting import plan, post, status, verify
 from morton_pipeline.accounting.adapter import Adapter
 from morton_pipeline.accounting.quickbooks_online import open_quickbooks
@@ -37,6 +38,30 @@ accounting: books
 Fault = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
 
 
+class Crash(BaseException):
+    """The power went out."""
+
+
+@contextmanager
+def crashing(place: str, reached: list[str] | None = None) -> Iterator[None]:
+    """Let the power go out at a place, once it is reached; `reached` then names it."""
+    reach = failpoints._reach
+
+    def die(at: str) -> None:
+        if at == place:
+            if reached is not None:
+                reached.append(at)
+            raise Crash
+
+    failpoints._reach = die
+    try:
+        yield
+    except Crash:
+        pass
+    finally:
+        failpoints._reach = reach
+
+
 class Wire(httpx.BaseTransport):
     """Carries requests to the stand-in; the next faults of each method are used up one by one."""
 
@@ -44,15 +69,11 @@ class Wire(httpx.BaseTransport):
         self._app = httpx.ASGITransport(app)
         self.faults: dict[str, list[Fault]] = {"POST": [], "GET": []}
         self.requests: list[httpx.Request] = []
-        self.on_create: Callable[[str], None] = lambda note: None
-        """Told the note of whatever is asked to be made, before it is."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
         self.requests.append(request)
         is_company = "/v3/company/" in request.url.path
-        if is_company and request.method == "POST":
-            self.on_create(json.loads(request.content).get("PrivateNote", ""))
         waiting = self.faults[request.method] if is_company else []
         if waiting:
             return waiting.pop(0)(request, lambda: self._pass(request))
@@ -229,14 +250,3 @@ def make_company() -> Company:
 def shop(book: Book, company: Company) -> Iterator[Shop]:
     with open_ledger(book) as ledger:
         yield Shop(book, ledger, company, Wire(create_app(company, lambda: AT)))
-
-
-@pytest.fixture
-def make_shop(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], Shop]:
-    """Open another shop in a folder of its own."""
-
-    def open_shop(root: Path) -> Shop:
-        book, company = make_book(root, monkeypatch), make_company()
-        return Shop(book, open_ledger(book), company, Wire(create_app(company, lambda: AT)))
-
-    return open_shop

@@ -1,8 +1,11 @@
 """What would be sent: grouping, lines, references, and what is held back."""
 
+import hashlib
 import json
+import re
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from morton_pipeline.accounting.drafts import reference_of
+from morton_pipeline.ledger import invoices
+from tests.accounting.systems import SYSTEMS, open_shop
 
 
 def test_one_draft_per_client_period_and_currency(shop: Any) -> None:
@@ -32,6 +37,24 @@ def test_a_dry_run_writes_nothing_and_yields_the_bytes_that_are_sent(shop: Any) 
     (sent,) = shop.wire.posts()
     assert sent.content == draft.payload.encode()
     assert sent.url.params["minorversion"] == "75"
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_what_is_planned_is_what_the_intent_keeps_and_what_is_sent_to_the_byte(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, sent = open_shop(SYSTEMS[name](), tmp_path / "book", monkeypatch), list[str]()
+    with shop.ledger:
+        shop.approve("00000000000a", service_name="Büro & <Co>")
+        shop.approve("00000000000b", variance_amount=Decimal("66.00"), variance_quantity=Decimal(3), seal="b" * 64)
+        (draft,) = shop.plan().drafts
+        shop.wire.told["create"] = lambda request: sent.append(request.content.decode())
+        shop.post()
+        (invoice,) = invoices.current(shop.ledger)
+    # Sage wants the idempotency key inside the body; it is no part of what was approved.
+    (content,) = (re.sub(r'"idempotency_id":"[0-9a-f]{32}",', "", text) for text in sent)
+    hashes = {draft.payload_sha256, invoice.payload_sha256, hashlib.sha256(content.encode()).hexdigest()}
+    assert (content, invoice.payload, len(hashes), invoice.state) == (draft.payload, draft.payload, 1, "posted")
 
 
 def test_the_body_is_what_quickbooks_needs(shop: Any) -> None:

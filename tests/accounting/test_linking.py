@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+import httpx
 import pytest
 
 from morton_pipeline.accounting import posting
@@ -159,6 +160,11 @@ def test_only_what_is_parked_by_a_bound_or_a_like_invoice_is_released(shop: Any)
             shop.post(release={reference}, actor="dana")
 
 
+def edit_seed(shop: Any, before: str, after: str, file: str = "clients.csv") -> None:
+    path = shop.book.seeds / file
+    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+
+
 @pytest.mark.parametrize(
     ("file", "before", "after"),
     [("clients.csv", "Acme Corp,12", "Acme Corp,13"), ("services.csv", "Premium,7", "Premium,8")],
@@ -167,11 +173,43 @@ def test_case_57_a_customer_or_item_changed_in_the_seeds_since_the_approval_hold
     shop: Any, file: str, before: str, after: str
 ) -> None:
     shop.approve(billed_to="12>7")
-    path = shop.book.seeds / file
-    path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+    edit_seed(shop, before, after, file)
     ((_, why),) = shop.plan().held
     assert "ann approved it for customer and item 12>7, and the seeds say 1" in why
     assert (shop.post(), shop.made()) == ([], [])
+
+
+def test_case_57_an_invoice_that_was_never_made_is_not_sent_again_to_a_customer_the_seeds_no_longer_name(
+    shop: Any,
+) -> None:
+    shop.approve(billed_to="12>7")
+    shop.wire.faults["POST"] = [shop.fails(httpx.ConnectError, after=False)]
+    assert shop.post()[0]["state"] == "uncertain"
+    edit_seed(shop, "Acme Corp,12", "Acme Corp,13")
+    (row,) = shop.post()
+    assert (row["state"], shop.made()) == ("refused", [])
+    assert "ann approved it for customer and item 12>7, and the seeds say 13>7 now" in row["reason"]
+
+
+def test_case_57_one_row_of_another_customer_holds_only_itself(shop: Any) -> None:
+    shop.approve("00000000000a", billed_to="12>7")
+    shop.approve("00000000000b", billed_to="12>7")
+    edit_seed(shop, "Acme Corp,12", "Acme Corp,13")
+    shop.approve("00000000000c", billed_to="13>7", seal="c" * 64)
+    (drafted,) = shop.plan().drafts
+    assert [line.discrepancy_id for line in drafted.lines] == ["00000000000c"]
+
+
+def test_an_invoice_planned_earlier_says_what_it_waits_for(shop: Any) -> None:
+    shop.limits = shop.limits.__class__(quiet_period_seconds=0, amount_per_invoice=Decimal(100))
+    shop.approve()
+    (row,) = shop.post()
+    edit_seed(shop, "Acme Corp,12", "Acme Corp,")
+    (row,) = shop.post(release={row["reference"]}, actor="dana")
+    assert row["state"] == "planned"
+    assert "clients.csv row 2 (acme): column accounting_customer_id is empty; fill it in" in row["reason"]
+    edit_seed(shop, "Acme Corp,", "Acme Corp,12")
+    assert shop.post()[0]["state"] == "posted"
 
 
 def test_an_invoice_whose_approval_was_undone_is_not_linked(shop: Any) -> None:

@@ -210,6 +210,17 @@ def test_a_row_that_is_not_invoiced_has_a_proof_too(ask: Any, after: Mart) -> No
     assert "Not approved, not invoiced" in page([row], firm="", at=LATER)
 
 
+def test_a_row_of_a_closed_month_leads_to_the_readings_of_that_month(ask: Any, after: Mart) -> None:
+    (found,) = [r for r in after.rows("names-hidden", month="2026-10", kind="under_billed")]
+    assert found["closed_at"]
+    (row,) = ask(found["discrepancy_id"])
+    assert (row["evidence_state"], row["evidence_count"], len(row["contracts"])) == ("as it is now", 2, 1)
+    assert {m["mapping"] for m in row["mappings"]} == {"company", "service"}
+    (counted,) = [r for r in row["readings"] if r["is_measurement"]]
+    assert counted["read_at"].isoformat() == "2026-10-31T22:00:00"
+    assert {e["extraction_id"] for e in row["evidence"]} <= {r["extraction_id"] for r in row["readings"]} - {None}
+
+
 def test_what_is_given_back_reads_as_a_credit_note(ask: Any) -> None:
     rows = ask("M-over-paid")
     assert (rows[0]["quantity"], rows[0]["amount"]) == (-2, -20)

@@ -60,7 +60,7 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("kind", ["over_billed", "no_usage", "invoice_mismatch"])
+@pytest.mark.parametrize("kind", ["over_billed", "no_usage", "invoice_mismatch", "correction"])
 def test_case_70_what_was_billed_too_much_is_approved_like_any_other_row(row: Row, choose: Choose, kind: str) -> None:
     outcome = choose(row(kind=kind, variance_quantity=Decimal(-7), variance_amount=Decimal(-154)))
     assert [d["amount"] for d in outcome.applied] == [Decimal(-154)]
@@ -80,7 +80,16 @@ def test_records_of_a_service_sold_below_its_cost_are_not_excluded(row: Row, cho
     assert choose(row(kind="below_cost"), "write_off", until=LATER).refused == []
 
 
-@pytest.mark.parametrize("kind", ["under_billed", "no_contract", "invoice_mismatch"])
+@pytest.mark.parametrize("changes", [{"kind": "correction"}, {"closed_at": AT}], ids=["correction", "closed"])
+def test_case_53_the_records_of_a_closed_month_are_not_excluded_one_by_one(
+    row: Row, choose: Choose, changes: dict[str, Any]
+) -> None:
+    evidence = {"0123456789ab": [{"vendor": "huntress", "record_id": "a1", "change": "added"}]}
+    ((_, why),) = choose(row(**changes), "exclude", until=LATER, evidence=evidence).refused
+    assert "exclude them on the open month's row" in why
+
+
+@pytest.mark.parametrize("kind", ["under_billed", "no_contract", "invoice_mismatch", "correction"])
 def test_what_is_owed_can_be_approved(row: Row, choose: Choose, kind: str) -> None:
     assert choose(row(kind=kind)).refused == []
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from morton_pipeline.ledger.snapshot import COLUMNS, snapshot
 
 AT = datetime(2026, 11, 23, 9, tzinfo=UTC)
 LATER = date(2027, 2, 1)
+HOUR = timedelta(hours=1)
 Row = Callable[..., dict[str, Any]]
 Choose = Callable[..., Outcome]
 
@@ -78,3 +79,31 @@ def test_invoices_and_lines_carry_their_state(ledger: Ledger, row: Row, choose: 
     line_row = frames["invoice_lines"].iloc[0]
     assert (line_row["state"], line_row["accounting_id"], line_row["amount"]) == ("posted", "145", Decimal(154))
     assert line_row["period_month"] == date(2026, 11, 1)
+
+
+def test_what_came_after_an_instant_is_not_in_its_snapshot(ledger: Ledger, row: Row, choose: Choose) -> None:
+    evidence = {"0123456789ab": [{"vendor": "huntress", "record_id": "a1", "change": "added"}]}
+    choose(row(), "exclude", until=LATER, evidence=evidence)
+    (decision,) = choose(row("0123456789ff"), at=AT + HOUR).applied
+    choose(row(), "reopen", at=AT + 2 * HOUR)
+    intent = {
+        "invoice_id": "i1", "reference": "M202611-AAAAAAAAAAAA", "destination": "files", "client_id": "acme",
+        "period_month": date(2026, 11, 1), "currency": "USD", "total_amount": Decimal(154),
+    }  # fmt: skip
+    line = invoices.Line(
+        decision["decision_id"], "0123456789ff", "m365_bp", "under_billed", Decimal(7), Decimal(22), Decimal(154), "x"
+    )
+    invoices.add(ledger, intent, [line], payload="{}", customer_id="12", actor="morton", at=AT + 3 * HOUR)
+    (invoice,) = invoices.current(ledger)
+    invoices.step(ledger, invoice, "posted", actor="morton", at=AT + 4 * HOUR)
+
+    def seen(hours: int) -> tuple[list[str], int, list[str]]:
+        frames = snapshot(ledger, AT + hours * HOUR)
+        decided = {d["discrepancy_id"]: d["action"] for d in frames["decisions"].to_dict("records") if d["is_latest"]}
+        return [decided[i] for i in sorted(decided)], len(frames["exclusions"]), list(frames["invoices"]["state"])
+
+    assert seen(-1) == ([], 0, [])
+    assert seen(0) == (["exclude"], 1, [])
+    assert seen(1) == (["exclude", "approve"], 1, [])
+    assert seen(2) == (["reopen", "approve"], 0, [])
+    assert [seen(h)[2] for h in (3, 4)] == [["planned"], ["posted"]]

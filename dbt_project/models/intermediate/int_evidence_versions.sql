@@ -1,4 +1,5 @@
--- The last version of each record that stood for a finding, and the reading that brought it or took it away.
+-- The last version of each record that stood for a finding, and the reading that brought it or took it away. A closed
+-- month keeps those it was closed with.
 with
 
     versions as (
@@ -6,7 +7,6 @@ with
             evidence.discrepancy_id,
             evidence.vendor,
             evidence.record_path,
-            evidence.change,
             evidence.bucket,
             evidence.last_seen_on,
             records.connection_id,
@@ -14,10 +14,15 @@ with
             records.tenant_id,
             records.company_id,
             {{ is_personal("records") }} as is_personal,
-            case when evidence.change = 'removed' then records.valid_to else records.valid_from end as known_at,
+            -- What no longer counts may still be listed.
+            case
+                when evidence.change = 'removed' and records.end_on = {{ plus_days(1, "evidence.last_seen_on") }}
+                then coalesce(records.valid_to, records.valid_from)
+                else records.valid_from
+            end as known_at,
             row_number() over (
                 partition by evidence.discrepancy_id, evidence.vendor, evidence.record_path
-                order by records.start_on desc
+                order by records.start_on desc, records.valid_from desc
             ) as place
         from {{ ref("int_evidence_unioned") }} as evidence
         inner join {{ ref("int_findings_unioned") }} as findings on findings.discrepancy_id = evidence.discrepancy_id
@@ -44,8 +49,6 @@ select
     versions.bucket,
     versions.last_seen_on,
     versions.connection_id,
-    versions.endpoint,
-    versions.tenant_id,
     versions.company_id,
     versions.is_personal,
     readings.extraction_id
@@ -57,3 +60,6 @@ left join
     and readings.tenant_id = versions.tenant_id
     and readings.known_at = versions.known_at
 where versions.place = 1
+union all
+select discrepancy_id, vendor, record_path, bucket, last_seen_on, connection_id, company_id, is_personal, extraction_id
+from {{ ref("stg_morton__closed_evidence") }}

@@ -5,22 +5,11 @@ with
         select discrepancy_id, decided_at from {{ ref("discrepancies") }} where status in ('approved', 'invoiced')
     ),
 
-    -- A closed month keeps its rows; it was counted by its end, or by the first reading after it.
     findings as (
         select discrepancy_id, client_id, service_id, vendor, kind, measured_on
         from {{ ref("int_findings_unioned") }}
         union all
-        select
-            discrepancy_id,
-            client_id,
-            service_id,
-            vendor,
-            kind,
-            case
-                when cast(source_as_of_at as date) > {{ dbt.last_day("period_month", "month") }}
-                then cast(source_as_of_at as date)
-                else cast({{ dbt.last_day("period_month", "month") }} as date)
-            end as measured_on
+        select discrepancy_id, client_id, service_id, vendor, kind, measured_on
         from {{ ref("stg_morton__closed_findings") }}
     ),
 

@@ -13,5 +13,8 @@ select
     cast(first_seen_on as date) as first_seen_on,
     cast(last_seen_on as date) as last_seen_on,
     service_pattern_key,
-    change
+    change,
+    company_id,
+    extraction_id,
+    is_personal
 from {{ source("morton", "closed_evidence") }}

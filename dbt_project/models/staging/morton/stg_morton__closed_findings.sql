@@ -19,6 +19,7 @@ select
     cast(accumulated_amount as decimal(18, 4)) as accumulated_amount,
     cast(lost_unit_days as decimal(18, 4)) as lost_unit_days,
     cast(began_on as date) as began_on,
+    cast(measured_on as date) as measured_on,
     state,
     cast(source_as_of_at as timestamp) as source_as_of_at,
     is_within_tolerance,
