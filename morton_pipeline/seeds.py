@@ -445,6 +445,7 @@ class _Check:
         mapped = {row["service_id"] for _, row in self.rows["service_mappings"]}
         bundles = {row["bundle_service_id"] for _, row in self.rows["bundles"]}
         seen: dict[tuple[str, str], int] = {}
+        counters: dict[str, int] = {}
         for line, row in self.rows["bundles"]:
             for column in ("bundle_service_id", "component_service_id"):
                 if row[column] and row[column] not in services:
@@ -460,6 +461,8 @@ class _Check:
             if _number(row["quantity_per_unit"]) == 0:
                 self._add("bundles", line, "quantity_per_unit", "must be above zero")
             is_first = bundle not in {name for name, _ in seen}
+            if is_first and bundle not in mapped:
+                self._counted_by_component(line, row, counters)
             if is_first and bundle not in mapped and component not in mapped:
                 message = (
                     f"nothing would count {bundle}: it is counted by a mapping of its own, else by its first "
@@ -467,6 +470,25 @@ class _Check:
                 )
                 self._add("bundles", line, "bundle_service_id", message)
             seen.setdefault((bundle, component), line)
+
+    def _counted_by_component(self, line: int, row: Row, counters: dict[str, int]) -> None:
+        """What a first component counts must be that bundle and nothing else: a record is one thing."""
+        bundle, component = row["bundle_service_id"], row["component_service_id"]
+        if row["quantity_per_unit"] and _number(row["quantity_per_unit"]) != 1:
+            message = f"{bundle} is counted by this component, one by one; map {bundle} in service_mappings.csv"
+            self._add("bundles", line, "quantity_per_unit", message)
+        if component in counters:
+            message = f"{component!r} counts the bundle of row {counters[component]} already; map {bundle} itself"
+            self._add("bundles", line, "component_service_id", message)
+        counters.setdefault(component, line)
+        bundled = {r["client_id"] for _, r in self.rows["contracts"] if r["service_id"] == bundle}
+        for number, contract in self.rows["contracts"]:
+            if contract["service_id"] == component and contract["client_id"] in bundled:
+                message = (
+                    f"{component} is what {bundle} is counted by for {contract['client_id']}; map {bundle} in "
+                    "service_mappings.csv, or agree on one of the two"
+                )
+                self._add("contracts", number, "service_id", message)
 
     def _mappings(self) -> None:
         connections = {c.id for c in self.book.connections}

@@ -35,7 +35,7 @@ COLUMNS = (
     "change_amount",
     "currency",
 )
-_KEY = (
+_NAMES = (
     "period_month",
     "client_id",
     "client_name",
@@ -124,15 +124,14 @@ def changed(seeds: Path, folder: Path, changes: Sequence[Change], where: Mapping
             key = f"{change.seed.removesuffix('s')}_id"
             rows.append(({key: f"what-if-{len(rows) + 1}"} if key in header else {}) | dict(change.added))
         else:
-            _apply(change, rows, where)
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, header, restval="", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+            chosen = _apply(change, rows, where)
+            if change.is_factor and (change.seed, change.column) == ("contracts", "unit_price"):
+                _apply_to_tiers(folder, chosen, Decimal(change.value))
+        _write(path, rows)
     return folder
 
 
-def _apply(change: Change, rows: Sequence[dict[str, str]], where: Mapping[str, str]) -> None:
+def _apply(change: Change, rows: Sequence[dict[str, str]], where: Mapping[str, str]) -> Sequence[dict[str, str]]:
     for column in where:
         _known(change.seed, column)
     chosen = [row for row in rows if all(row.get(c, "").lower() == v.lower() for c, v in where.items())]
@@ -144,8 +143,30 @@ def _apply(change: Change, rows: Sequence[dict[str, str]], where: Mapping[str, s
         if not change.is_factor:
             row[change.column] = change.value
         elif old:
-            exact = number(old, f"{change.seed}.csv, {change.column}") * Decimal(change.value)
-            row[change.column] = f"{exact.quantize(Decimal('0.0001')):f}"
+            row[change.column] = _times(old, f"{change.seed}.csv, {change.column}", Decimal(change.value))
+    return chosen
+
+
+def _apply_to_tiers(folder: Path, contracts: Sequence[Mapping[str, str]], factor: Decimal) -> None:
+    """Multiply the prices of tiered contracts too: they stand in a file of their own."""
+    path, ids = folder / "price_tiers.csv", {row["contract_id"] for row in contracts}
+    rows = _read(path)
+    for row in rows:
+        if row["contract_id"] in ids:
+            row["unit_price"] = _times(row["unit_price"], path.name, factor)
+    if rows:
+        _write(path, rows)
+
+
+def _times(text: str, where: str, factor: Decimal) -> str:
+    return f"{(number(text, where) * factor).quantize(Decimal('0.0001')):f}"
+
+
+def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, [c.name for c in SEEDS[path.stem]], restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def difference(
@@ -172,7 +193,7 @@ def difference(
 
 def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
     """Return the rows of `marts.discrepancies` that differ in quantity or money, and by how much."""
-    sides = [{tuple(row.get(c) for c in _KEY): row for row in rows} for rows in (before, after)]
+    sides = [{(row["discrepancy_id"], row["currency"]): row for row in rows} for rows in (before, after)]
     found = []
     for key in {**sides[0], **sides[1]}:
         old, new = sides[0].get(key), sides[1].get(key)
@@ -180,8 +201,9 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
         quantities = [(row or {}).get("variance_quantity") or Decimal(0) for row in (old, new)]
         if amounts[0] == amounts[1] and quantities[0] == quantities[1]:
             continue
+        named = new or old or {}
         found.append(
-            dict(zip(_KEY, key, strict=True))
+            {name: named.get(name) for name in _NAMES}
             | {
                 "before_quantity": quantities[0],
                 "after_quantity": quantities[1],
@@ -190,7 +212,7 @@ def compare(before: Sequence[Row], after: Sequence[Row]) -> list[Row]:
                 "change_amount": amounts[1] - amounts[0],
             }
         )
-    return sorted(found, key=lambda r: (-abs(r["change_amount"]), str(tuple(r[c] for c in _KEY))))
+    return sorted(found, key=lambda r: (-abs(r["change_amount"]), str(tuple(r[c] for c in _NAMES))))
 
 
 def totals(rows: Sequence[Row]) -> list[Row]:

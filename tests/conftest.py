@@ -127,7 +127,7 @@ def _chaos_table(terminalreporter: Any) -> None:
 
 def _cases(report: Any) -> Iterator[int]:
     for number in re.findall(r"test_case_(\d+)_", getattr(report, "nodeid", "")):
-        if getattr(report, "when", "") in ("call", "setup"):
+        if getattr(report, "when", "") == "call" and report.passed:
             yield int(number)
 
 

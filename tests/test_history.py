@@ -163,10 +163,14 @@ def _change_everything(told: Told, msp: Scenario) -> None:
     told.book = book
     fourth = told.mart("fourth")
     told.decide(
-        fourth.rows("northwind", month=None, kind="under_billed"), "write_off", LAST - HOUR, until=date(2027, 3, 1)
+        fourth.rows("northwind", month=None, kind="under_billed"),
+        "write_off",
+        LAST - HOUR,
+        until=date(2027, 3, 1),
+        cause="policy",
     )
     evidence = {r["discrepancy_id"]: fourth.evidence(r) for r in fourth.rows("untouched", month="2026-12")}
-    told.decide(fourth.rows("untouched", month="2026-12"), "exclude", LAST - HOUR, until=date(2027, 3, 1),
+    told.decide(fourth.rows("untouched", month="2026-12"), "exclude", LAST - HOUR, until=date(2027, 3, 1), cause="policy",
                 record_ids=[e["record_id"] for e in next(iter(evidence.values()))][:1], evidence=evidence)  # fmt: skip
     (approval,) = told.decide(fourth.rows("initech", month="2026-12", kind="correction"), "approve", LAST - HOUR)
     with open_ledger(book) as ledger:
@@ -302,7 +306,7 @@ def test_the_records_of_a_closed_month_cannot_be_excluded_one_by_one(told: Told)
     with open_ledger(told.book) as ledger:
         outcome = decide(
             ledger, [row], action="exclude", reason="lent", actor="Fay", at=LAST + HOUR, limits=told.book.limits,
-            until=date(2027, 3, 1), evidence={row["discrepancy_id"]: told.mart("fourth").evidence(row)},
+            until=date(2027, 3, 1), cause="policy", evidence={row["discrepancy_id"]: told.mart("fourth").evidence(row)},
         )  # fmt: skip
     ((_, why),) = outcome.refused
     assert "its month is closed and keeps the records it was closed with" in why

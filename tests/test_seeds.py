@@ -170,6 +170,8 @@ BUNDLES = {
     "itself": ([{**BUNDLE, "component_service_id": "workplace"}], "bundles.csv row 2, component_service_id: 'workplace' is a bundle itself; list what is in it"),
     "unknown": ([{**BUNDLE, "component_service_id": "rrm"}], "bundles.csv row 2, component_service_id: 'rrm' is not in services.csv (did you mean 'rmm'?)"),
     "twice": ([BUNDLE, BUNDLE], "bundles.csv row 3, component_service_id: 'rmm' stands in row 2 already; add up its quantity there"),
+    "two_of_what_counts_it": ([{**BUNDLE, "quantity_per_unit": "2"}], "bundles.csv row 2, quantity_per_unit: workplace is counted by this component, one by one"),
+    "one_record_for_two": ([BUNDLE, {**BUNDLE, "bundle_service_id": "extra"}], "bundles.csv row 3, component_service_id: 'rmm' counts the bundle of row 2 already; map extra itself"),
     "none_of_it": ([{**BUNDLE, "quantity_per_unit": "0"}], "bundles.csv row 2, quantity_per_unit: must be above zero"),
     "uncounted": ([{**BUNDLE, "component_service_id": "extra"}, BUNDLE], "bundles.csv row 2, bundle_service_id: nothing would count workplace"),
 }  # fmt: skip

@@ -38,6 +38,20 @@ def test_a_price_is_raised_exactly_and_not_by_a_float(book: Book, tmp_path: Path
     assert _cells(after, "unit_price") == ["11.0250", "9.4500"]
 
 
+def test_a_price_in_tiers_is_raised_as_well(book: Book, tmp_path: Path) -> None:
+    (book.seeds / "price_tiers.csv").write_text(
+        "contract_id,from_quantity,unit_price,method\nc1,1,3,graduated\nc2,1,4,graduated\n"
+    )
+    after = changed(book.seeds, _new(tmp_path), [parse_set("contracts.unit_price*1.5")], {"client_id": "acme"})
+    lines = (after / "price_tiers.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[2] for line in lines] == ["4.5000", "4"]
+
+
+def test_a_client_that_is_only_renamed_moves_no_money() -> None:
+    before = _row("acme", "10")
+    assert compare([before], [{**before, "client_name": "Acme and Sons"}]) == []
+
+
 def test_a_row_is_added_with_an_id_of_its_own(book: Book, tmp_path: Path) -> None:
     added = parse_add("exclusions:client_id=acme,name_pattern=lab*,reason=trial")
     after = changed(book.seeds, _new(tmp_path), [added], {})
@@ -88,7 +102,7 @@ def _row(
     client: str, amount: str, quantity: int = 1, kind: str = "under_billed", currency: str = "USD"
 ) -> dict[str, Any]:
     return {
-        "period_month": date(2026, 11, 1), "client_id": client, "client_name": client.title(), "service_id": "rmm",
+        "discrepancy_id": f"{client}-{kind}", "period_month": date(2026, 11, 1), "client_id": client, "client_name": client.title(), "service_id": "rmm",
         "service_name": "Rmm", "kind": kind, "currency": currency, "variance_amount": Decimal(amount),
         "variance_quantity": Decimal(quantity),
     }  # fmt: skip

@@ -76,6 +76,11 @@
     cast({{ step }}.amount_below + ({{ quantity }} - {{ step }}.priced_from) * {{ step }}.unit_price as decimal(28, 8))
 {%- endmacro %}
 
+{# The day since which a mark says that something is silent; a mark may say more than that. #}
+{% macro silent_since(mark) -%}
+    cast(substr({{ mark }}, {{ dbt.position("'silent since '", mark) }} + 13, 10) as date)
+{%- endmacro %}
+
 {# Does a date fall into a half-open range whose empty ends are open? #}
 {% macro is_in_force(on_date, effective_from, effective_to) -%}
     (

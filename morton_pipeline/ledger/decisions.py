@@ -43,7 +43,7 @@ _INSTEAD = {
     "not_audited": "not checked is not clean: map what the contract counts, or connect the tool that does",
     "unbilled_time": "map the entry to a client and a contract first, or invoice it in the time tracker",
     "below_cost": "raise the price in contracts.csv, or write it off",
-    "coverage_gap": "it is about service, not about billing: deploy what is missing, or exclude it",
+    "coverage_gap": "it is about service, not about billing: deploy what is missing, or write it off",
     "implausible": "accept or reject the extraction first (`morton extractions`)",
 }
 

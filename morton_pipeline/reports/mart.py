@@ -17,7 +17,7 @@ Row = dict[str, Any]
 
 STATUSES = ("open", "approved", "invoiced", "written_off", "excluded", "snoozed", "void")
 KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited", "unmapped_company", "unmapped_sku",
-         "invoice_mismatch", "below_cost", "correction")  # fmt: skip
+         "invoice_mismatch", "below_cost", "coverage_gap", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
 _FOUND = """

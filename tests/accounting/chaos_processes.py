@@ -59,9 +59,13 @@ SYSTEMS: dict[str, tuple[str, str, Callable[[Any], list[Made]], dict[str, Any]]]
 
 FAILPOINTS = [
     f"{side} {what}"
-    for what in ("intend", "step planned", "step sending", "create", "step uncertain", "step posted", "release")
+    for what in (
+        "intend", "create", "release",
+        *(f"step {state}" for state in ("planned", "sending", "uncertain", "posted", "refused", "parked")),
+    )
     for side in ("before", "after")
-]
+]  # fmt: skip
+"""Every place on the way of an invoice at which a process can be told to die."""
 
 
 def stand_in(system: str, plan: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from morton_pipeline import failpoints
 from morton_pipeline.accounting import plan, post, status, verify
 from morton_pipeline.accounting.adapter import Adapter
 from morton_pipeline.accounting.quickbooks_online import open_quickbooks
@@ -34,6 +36,30 @@ accounting: books
 """
 
 Fault = Callable[[httpx.Request, Callable[[], httpx.Response]], httpx.Response]
+
+
+class Crash(BaseException):
+    """The power went out."""
+
+
+@contextmanager
+def crashing(place: str, reached: list[str] | None = None) -> Iterator[None]:
+    """Let the power go out at a place, once it is reached; `reached` then names it."""
+    reach = failpoints._reach
+
+    def die(at: str) -> None:
+        if at == place:
+            if reached is not None:
+                reached.append(at)
+            raise Crash
+
+    failpoints._reach = die
+    try:
+        yield
+    except Crash:
+        pass
+    finally:
+        failpoints._reach = reach
 
 
 class Wire(httpx.BaseTransport):

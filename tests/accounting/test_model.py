@@ -6,8 +6,7 @@ with a reason.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,10 +23,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from morton_pipeline import failpoints
 from morton_pipeline.accounting import posting
 from morton_pipeline.errors import BadInput
 from morton_pipeline.ledger import invoices
+from tests.accounting.conftest import crashing
 from tests.accounting.systems import BY_HAND, ITEM, SYSTEMS, Document, ModelShop, open_shop
 
 EXAMPLES = 60
@@ -42,28 +41,6 @@ EFFECTS = ("intend", "create", "release", "link", "let past", *(f"step {state}" 
 PLACES = [f"{side} {what}" for what in EFFECTS for side in ("before", "after")]
 rows = st.sampled_from(ROWS)
 places = st.just("") | st.sampled_from(PLACES)
-
-
-class Crash(BaseException):
-    """The power went out."""
-
-
-@contextmanager
-def crashing(place: str) -> Iterator[None]:
-    """Let the power go out at a place, once it is reached."""
-    reach = failpoints._reach
-
-    def die(reached: str) -> None:
-        if reached == place:
-            raise Crash
-
-    failpoints._reach = die
-    try:
-        yield
-    except Crash:
-        pass
-    finally:
-        failpoints._reach = reach
 
 
 class Books(RuleBasedStateMachine):

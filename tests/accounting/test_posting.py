@@ -12,6 +12,7 @@ import pytest
 
 from morton_pipeline.accounting import machine
 from morton_pipeline.accounting import status as status_of
+from morton_pipeline.accounting.drafts import request_key
 from morton_pipeline.accounting.errors import RunStopped
 from morton_pipeline.clock import wall
 from morton_pipeline.errors import BadInput
@@ -317,7 +318,7 @@ def test_a_customer_renamed_in_quickbooks_is_the_same_customer(shop: Any) -> Non
     assert shop.post()[0]["state"] == "posted"
 
 
-def test_a_refused_invoice_with_another_body_has_another_key(shop: Any) -> None:
+def test_trap_2_a_refused_invoice_with_another_body_has_another_request_id(shop: Any) -> None:
     shop.company.customers["12"]["Active"] = False
     shop.approve()
     shop.post()
@@ -330,8 +331,36 @@ def test_a_refused_invoice_with_another_body_has_another_key(shop: Any) -> None:
     assert shop.made()[0]["CustomerRef"]["value"] == "13"
 
 
+def test_trap_2_one_request_id_serves_one_body_whenever_it_is_sent_and_another_body_has_another(shop: Any) -> None:
+    shop.approve()
+    for at, mend in ((AT, False), (AT + timedelta(days=3), False), (AT, True)):
+        shop.wire.faults["POST"] = [] if mend else [shop.fails(httpx.ReadTimeout, after=False)]
+        shop.post(at=at)
+    bodies = {request.content for request in shop.wire.posts()}
+    assert (len(bodies), len(shop.wire.posts()), len(set(keys(shop)))) == (1, 3, 1)
+    (invoice,) = invoices.current(shop.ledger)
+    assert request_key(invoice) == keys(shop)[0]
+    other = replace(invoice, payload=invoice.payload.replace("154", "155"))
+    assert request_key(other) != request_key(invoice)
+
+
+def test_trap_1_there_is_no_draft_and_what_was_made_is_never_changed(shop: Any) -> None:
+    shop.approve()
+    shop.post()
+    shop.verify()
+    (made,), adapter = shop.made(), shop.adapter()
+    (found,) = adapter.list_since(date(2026, 11, 1))
+    assert (found.is_draft, adapter.is_to_release(found)) == (False, False), "an invoice is in the books at once"
+    written = [request for request in shop.wire.requests if request.method == "POST" and "/v3/" in request.url.path]
+    assert len(written) == 1
+    # An update needs a SyncToken, and fails with 5010 where somebody was faster: we send none.
+    assert (b"SyncToken" in written[0].content, "operation" in written[0].url.params, made["SyncToken"]) == (
+        False, False, "0",
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("code", ["6140", "6210", "6240"])
-def test_a_duplicate_number_is_looked_up_whatever_its_code(shop: Any, code: str) -> None:
+def test_trap_1_a_duplicate_number_is_looked_up_whatever_its_code(shop: Any, code: str) -> None:
     shop.approve()
 
     def taken(request: httpx.Request, carry_out: Any) -> httpx.Response:
@@ -373,7 +402,7 @@ def test_a_401_stops_the_run_and_leaves_nothing_in_the_air(shop: Any) -> None:
     assert [r["state"] for r in shop.post()] == ["posted", "posted"]
 
 
-def test_an_authentication_fault_with_200_stops_the_run(shop: Any) -> None:
+def test_trap_1_an_authentication_fault_with_200_stops_the_run(shop: Any) -> None:
     shop.approve()
     shop.wire.faults["POST"] = [shop.answers(200, fault("AuthenticationFailed", "3200", "AUTHENTICATION"))]
     with pytest.raises(RunStopped, match="AuthenticationFailed"):
@@ -440,7 +469,9 @@ def test_a_run_within_the_life_of_a_stored_token_asks_for_no_other(shop: Any) ->
 
 
 @pytest.mark.parametrize("header", ["3", "3.0", "Mon, 23 Nov 2026 09:00:03 GMT"], ids=["seconds", "decimal", "date"])
-def test_a_429_is_waited_out_where_it_says_how_long(shop: Any, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_12_a_429_is_waited_out_where_it_says_how_long(
+    shop: Any, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("morton_pipeline.accounting.http.wall", lambda: AT)
     shop.approve()
     shop.wire.faults["POST"] = [
@@ -451,7 +482,7 @@ def test_a_429_is_waited_out_where_it_says_how_long(shop: Any, header: str, monk
 
 
 @pytest.mark.parametrize("header", [{}, {"retry-after": "3600"}], ids=["absent", "an hour"])
-def test_a_429_that_takes_too_long_leaves_the_rest_for_the_next_run(shop: Any, header: dict[str, str]) -> None:
+def test_trap_12_a_429_that_takes_too_long_leaves_the_rest_for_the_next_run(shop: Any, header: dict[str, str]) -> None:
     shop.approve("00000000000a")
     shop.approve("00000000000b", client_id="beta")
     shop.wire.faults["POST"] = [shop.answers(429, **header)]

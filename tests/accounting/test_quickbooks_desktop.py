@@ -25,6 +25,7 @@ from morton_pipeline.extract import qbxml
 from morton_pipeline.ledger import invoices
 from morton_pipeline.ledger.canonical import canonical
 from morton_pipeline.ledger.invoices import Line
+from tests.accounting.conftest import crashing
 from tests.connector.desk import ACME, AT, BETA, HASH, SEAT, Desk, open_desk
 
 
@@ -93,7 +94,7 @@ def test_case_72_an_invoice_never_made_is_sent_again_in_the_same_message_set(des
     assert steps(desk) == ["planned", "sending", "uncertain", "sending", "posted"]
 
 
-def test_trap_qbd_after_a_session_that_died_the_status_is_asked_before_any_add(desk: Desk) -> None:
+def test_trap_3_after_a_session_that_died_the_status_is_asked_before_any_add(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -112,7 +113,7 @@ def _is_status(request: str) -> bool:
     return "newMessageSetID" in request and "oldMessageSetID" in request
 
 
-def test_trap_qbd_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_not_added_again(desk: Desk) -> None:
+def test_trap_3_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_not_added_again(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies after"]
     desk.post()
@@ -122,7 +123,7 @@ def test_trap_qbd_an_invoice_renumbered_by_hand_is_known_by_its_message_set_and_
     assert len(desk.company.adds) == 1
 
 
-def test_trap_qbd_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) -> None:
+def test_trap_3_a_company_that_lost_the_status_is_asked_by_number(desk: Desk) -> None:
     desk.company.keeps_status = False
     desk.approve()
     desk.faults = ["dies after"]
@@ -155,7 +156,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_trap_qbd_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_person(desk: Desk, name: str) -> None:
+def test_trap_5_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_person(desk: Desk, name: str) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -182,7 +183,7 @@ def test_trap_qbd_a_status_nobody_can_read_is_no_leave_to_add_and_ends_with_a_pe
     assert first not in sets(desk), "under its old name its status could not be read"
 
 
-def test_trap_qbd_what_nobody_could_tell_and_is_found_later_is_taken_for_ours(desk: Desk) -> None:
+def test_trap_5_what_nobody_could_tell_and_is_found_later_is_taken_for_ours(desk: Desk) -> None:
     desk.approve()
     desk.faults = ["dies before"]
     desk.post()
@@ -211,7 +212,7 @@ def test_a_row_nobody_can_tell_the_invoice_of_is_not_decided_anew(desk: Desk) ->
 
 
 @pytest.mark.parametrize("code", ["", "0", "1000"])
-def test_trap_qbd_an_add_that_is_never_answered_clearly_ends_with_a_person(desk: Desk, code: str) -> None:
+def test_trap_5_an_add_that_is_never_answered_clearly_ends_with_a_person(desk: Desk, code: str) -> None:
     desk.approve()
     status_code = f'statusCode="{code}"' if code else ""
     answering(desk, envelope("", f"<InvoiceAddRs {status_code}/>"), to=lambda request: "InvoiceAddRq" in request)
@@ -257,7 +258,7 @@ ANSWERED = {
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-def test_trap_qbd_what_an_add_is_answered_with(desk: Desk, name: str) -> None:
+def test_trap_5_what_an_add_is_answered_with(desk: Desk, name: str) -> None:
     status, content, error = ANSWERED[name]
     desk.approve()
     payload = desk.plan().drafts[0].payload
@@ -280,7 +281,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-def test_trap_qbd_status_1_and_500_both_mean_absent_3000_failed_and_none_unknown(desk: Desk, name: str) -> None:
+def test_trap_5_status_1_and_500_both_mean_absent_3000_failed_and_none_unknown(desk: Desk, name: str) -> None:
     status, expected = ASKED[name]
     adapter = scripted(desk, f"<InvoiceQueryRs {status}/>", of="InvoiceQueryRq")
     wanted = Found("", "MABCDEFGHIJ", ACME, "USD", (), "")
@@ -312,7 +313,7 @@ def draft(**changes: Any) -> Draft:
     return replace(base, **changes)
 
 
-def test_trap_qbd_a_number_of_12_characters_is_refused_never_cut(desk: Desk) -> None:
+def test_trap_4_a_number_of_12_characters_is_refused_never_cut(desk: Desk) -> None:
     adapter = desk.adapter()
     assert json.loads(adapter.render(draft()))["RefNumber"] == "MABCDEFGHIJ"
     with pytest.raises(BadInput, match=r"Acme Corp.*12 characters, 11 are the most"):
@@ -517,6 +518,7 @@ def test_the_plan_shows_the_hash_of_each_body(desk: Desk, monkeypatch: pytest.Mo
     desk.approve("00000000000a")
     desk.approve("00000000000b", client_id="beta")
     monkeypatch.setattr("morton_pipeline.reports.mart.by_id", lambda *_, **__: desk.rows)
+    monkeypatch.setattr("morton_pipeline.seeds.refuse_wrong", lambda *_: None)
     command = ["--book", str(desk.book.root), "invoices", "plan"]
     rows = json.loads(CliRunner().invoke(cli, [*command, "--format", "json"]).stdout)
     hashes = [hashlib.sha256(row["payload"].encode()).hexdigest() for row in rows]
@@ -736,6 +738,33 @@ def test_what_a_reading_back_did_not_reach_stays_asked_for(desk: Desk) -> None:
         posting.verify_as_asked(desk.ledger, adapter, at=AT, actor="w")
     read, drifted = posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
     assert (len(read), drifted) == (1, [])
+
+
+ASKED_FOR = ("note link", "link", "refuse link", "remark asked", "remark read_back")
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+@pytest.mark.parametrize("what", ASKED_FOR)
+def test_a_crash_around_what_is_asked_for_loses_it_not_and_does_it_once(desk: Desk, side: str, what: str) -> None:
+    txn_id = by_hand(desk)
+    desk.approve()
+    desk.post()
+
+    def ask_and_come(chosen: str) -> None:
+        if desk.only()["state"] != "posted":
+            ask_to_link(desk, chosen)
+        desk.post()
+        posting.ask_to_verify(desk.book, desk.ledger, at=AT, actor="dana")
+        posting.verify_as_asked(desk.ledger, desk.adapter(), at=AT, actor="w")
+
+    reached: list[str] = []
+    with crashing(f"{side} {what}", reached):
+        ask_and_come("9-9" if what == "refuse link" else txn_id)
+    assert reached == [f"{side} {what}"], "the place is on the way"
+    ask_and_come(txn_id)
+    row = desk.only()
+    assert (row["state"], row["accounting_id"], desk.company.adds) == ("posted", txn_id, [])
+    assert row["reason"] == "Read back on 2026-11-23: it is as it was approved."
 
 
 def test_a_linked_invoice_is_read_back_like_any_other(desk: Desk) -> None:

@@ -549,7 +549,7 @@ def test_a_user_who_may_not_write_stops_the_run(shop: SageShop) -> None:
     assert shop.states() == ["planned"]
 
 
-def test_429_waits_as_asked_and_then_leaves_the_rest(shop: SageShop) -> None:
+def test_trap_12_429_waits_as_asked_and_then_leaves_the_rest(shop: SageShop) -> None:
     shop.approve()
     shop.wire.faults["POST"] = [shop.answers(429, **{"Retry-After": "7"})]
     assert (shop.post()[0]["state"], shop.naps) == ("posted", [7.0])

@@ -8,6 +8,9 @@ import pytest
 
 import morton_pipeline
 from morton_pipeline.accounting.adapter import Adapter
+from tests.accounting.chaos_processes import FAILPOINTS
+from tests.accounting.test_model import PLACES
+from tests.accounting.test_quickbooks_desktop import ASKED_FOR
 
 PACKAGE = Path(morton_pipeline.__file__).parent
 QUESTIONS = {"check", "close", "expect", "find", "is_to_release", "list_since", "read_back", "render"}
@@ -20,6 +23,7 @@ MODULES = [*sorted((PACKAGE / "accounting").glob("*.py")), *sorted((PACKAGE / "c
 
 MONEY = [
     *sorted((PACKAGE / "accounting").rglob("*.py")),
+    PACKAGE / "rates.py",
     *(
         PACKAGE / "ledger" / f"{name}.py"
         for name in ("canonical", "decisions", "invoices", "lines", "snapshot", "tables")
@@ -47,6 +51,21 @@ def test_the_machine_has_side_effects_and_they_are_seen() -> None:
     assert called & EFFECTS == EFFECTS
     bare = ast.parse("def f(self):\n    self.target.create('payload')")
     assert [ast.unparse(call.func) for call in _outside(bare)] == ["self.target.create"]
+
+
+def test_every_named_place_is_one_a_test_kills_or_crashes_at() -> None:
+    places = {
+        ast.unparse(item.context_expr.args[0]).strip("f'")
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.With)
+        for item in node.items
+        if isinstance(item.context_expr, ast.Call) and ast.unparse(item.context_expr.func) == "side_effect"
+    }
+    tried = {place.partition(" ")[2] for place in (*FAILPOINTS, *PLACES)} | set(ASKED_FOR)
+    families = {name.partition(" ")[0] for name in tried if name.startswith(("step ", "remark "))}
+    untried = [p for p in places if p not in tried and p.partition(" {")[0] not in families]
+    assert untried == [], f"no test dies at {', '.join(untried)}"
 
 
 def _outside(node: ast.AST) -> list[ast.Call]:

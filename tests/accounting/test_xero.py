@@ -228,7 +228,7 @@ def test_every_request_says_which_organisation_is_meant_and_asks_for_four_decima
     assert [r.url.params["summarizeErrors"] for r in desk.wire.sent("PUT")] == ["false"]
 
 
-def test_xero_trap_a_document_is_made_by_put_which_overwrites_nothing(desk: Desk) -> None:
+def test_trap_6_a_document_is_made_by_put_which_overwrites_nothing(desk: Desk) -> None:
     desk.approve()
     desk.post()
     assert [r.url.path for r in desk.wire.sent("PUT")] == [f"{API}/Invoices"]
@@ -284,7 +284,7 @@ def test_case_72_an_invoice_never_made_is_sent_again_with_the_same_key_and_bytes
     assert desk.steps() == ["planned", "sending", "uncertain", "sending", "posted"]
 
 
-def test_xero_trap_a_defect_replayed_under_its_key_stays_uncertain_until_the_key_is_forgotten(desk: Desk) -> None:
+def test_trap_6_a_defect_replayed_under_its_key_stays_uncertain_until_the_key_is_forgotten(desk: Desk) -> None:
     desk.company.breaks = 1
     desk.approve()
     for _ in range(3):
@@ -297,7 +297,7 @@ def test_xero_trap_a_defect_replayed_under_its_key_stays_uncertain_until_the_key
     assert len(desk.made()) == 1
 
 
-def test_xero_trap_a_refusal_replayed_under_its_key_is_left_behind_with_it(desk: Desk) -> None:
+def test_trap_6_a_refusal_replayed_under_its_key_is_left_behind_with_it(desk: Desk) -> None:
     desk.company.contacts["12"]["ContactStatus"] = "ARCHIVED"
     desk.approve()
     desk.post()
@@ -320,7 +320,7 @@ def test_a_key_forgotten_before_the_retry_makes_no_second_invoice(desk: Desk, fo
 
 
 @pytest.mark.parametrize("is_200", [True, False], ids=["in the element of a 200", "400"])
-def test_xero_trap_a_refusal_is_read_whatever_its_status(desk: Desk, is_200: bool) -> None:
+def test_trap_6_a_refusal_is_read_whatever_its_status(desk: Desk, is_200: bool) -> None:
     desk.company.always_summarizes = not is_200
     desk.company.contacts["12"]["ContactStatus"] = "ARCHIVED"
     desk.approve()
@@ -340,7 +340,7 @@ ELEMENTS = {
 
 
 @pytest.mark.parametrize("name", ELEMENTS)
-def test_xero_trap_an_element_of_a_200_is_read_before_it_is_believed(desk: Desk, name: str) -> None:
+def test_trap_6_an_element_of_a_200_is_read_before_it_is_believed(desk: Desk, name: str) -> None:
     element, state = ELEMENTS[name]
     desk.approve()
     content = json.dumps({"Status": "OK", "Invoices": [{"InvoiceID": "4074292c", **element}]})
@@ -781,7 +781,7 @@ def test_a_credit_note_that_a_person_numbered_otherwise_is_still_ours(owing: Des
 
 
 @pytest.mark.parametrize("price", ["0.0611", "1.2345"])
-def test_xero_trap_a_price_of_four_decimals_is_billed_as_it_is(desk: Desk, price: str) -> None:
+def test_trap_6_a_price_of_four_decimals_is_billed_as_it_is(desk: Desk, price: str) -> None:
     amount = (Decimal(1000) * Decimal(price)).quantize(Decimal("0.01"))
     desk.approve(variance_quantity=Decimal(1000), unit_price=Decimal(price), variance_amount=amount)
     assert desk.post()[0]["state"] == "posted"
@@ -929,7 +929,9 @@ def test_a_revoked_connection_asks_once_to_sign_in_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("header", ["3", "3.0", "Mon, 23 Nov 2026 09:00:03 GMT"], ids=["seconds", "decimal", "date"])
-def test_a_429_is_waited_out_where_it_says_how_long(desk: Desk, header: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trap_12_a_429_is_waited_out_where_it_says_how_long(
+    desk: Desk, header: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("morton_pipeline.accounting.http.wall", lambda: AT)
     desk.approve()
     desk.wire.faults["PUT"] = [answers(429, **{"retry-after": header, "x-rate-limit-problem": "minute"})]
@@ -938,7 +940,7 @@ def test_a_429_is_waited_out_where_it_says_how_long(desk: Desk, header: str, mon
 
 
 @pytest.mark.parametrize("header", [{}, {"retry-after": "36000"}], ids=["too many at once", "the day's requests"])
-def test_a_429_that_takes_too_long_leaves_the_rest_for_the_next_run(desk: Desk, header: dict[str, str]) -> None:
+def test_trap_12_a_429_that_takes_too_long_leaves_the_rest_for_the_next_run(desk: Desk, header: dict[str, str]) -> None:
     desk.approve()
     desk.wire.faults["PUT"] = [answers(429, **header)]
     desk.post()
@@ -1051,7 +1053,7 @@ def test_a_refusal_carries_what_support_asks_for(desk: Desk) -> None:
     ],
     ids=["both", "a blank", "programs' only", "no zone", "plain"],
 )
-def test_xero_trap_a_date_is_read_in_either_form(desk: Desk, dates: dict[str, str]) -> None:
+def test_trap_6_a_date_is_read_in_either_form(desk: Desk, dates: dict[str, str]) -> None:
     document = {"InvoiceID": "1", "Type": "ACCREC", "Status": "DRAFT", "Contact": {"ContactID": "12"}, **dates}
     desk.wire.faults["GET"] = [answers(200, json.dumps({"Invoices": [document]})), answers(200, '{"Invoices":[]}')]
     desk.wire.faults["GET"] += [answers(200, '{"CreditNotes":[]}')]

@@ -40,6 +40,14 @@ def given_versions_that_change_in_a_counted_month(msp: Scenario) -> None:
         msp.devices(f"split-{basis}", 12)
         msp.contract(f"split-{basis}", "workstation", 10, "10", count_basis=basis, effective_to="2026-11-11")
         msp.contract(f"split-{basis}", "workstation", 11, "15", count_basis=basis, effective_from="2026-11-11")
+    for client, basis in (("average-end", "average"), ("peak-end", "peak")):
+        msp.client(client)
+        msp.devices(client, 12)
+        msp.contract(client, "workstation", 10, "30", count_basis=basis, effective_to="2026-11-11")
+    msp.client("peak-lowered")
+    msp.devices("peak-lowered", 9)
+    msp.contract("peak-lowered", "workstation", 10, "30", count_basis="peak", effective_to="2026-11-11")
+    msp.contract("peak-lowered", "workstation", 8, "30", count_basis="peak", effective_from="2026-11-11")
     msp.client("split-end")
     msp.devices("split-end", 12)
     msp.contract("split-end", "workstation", 10, "30", count_basis="daily", effective_to="2026-11-11")
@@ -190,6 +198,17 @@ def test_case_42_days_between_two_contracts_have_no_part_in_either(mart: Mart) -
     # Two for four days, then for ten, of thirty, at 30.00; six days between them count nowhere.
     assert (row["kind"], row["variance_amount"]) == ("under_billed", 28)
     assert {e["quantity"] for e in mart.evidence(row)} == {Decimal("0.4667")}
+
+
+def test_case_42_on_average_the_parts_of_a_month_are_the_month(mart: Mart) -> None:
+    rows = {r["kind"]: r["variance_amount"] for r in mart.rows("average-end")}
+    # Two for ten days, then twelve for ten, of the twenty that were read, at 30.00.
+    assert rows == {"under_billed": 30, "no_contract": 180}
+
+
+def test_case_44_a_peak_stands_for_the_whole_month_and_is_held_against_its_end(mart: Mart) -> None:
+    assert {r["kind"]: r["variance_amount"] for r in mart.rows("peak-end")} == {"under_billed": 60}
+    assert mart.row("peak-lowered")["variance_amount"] == 30, "nine at the peak, and the invoice bills eight"
 
 
 def test_case_55_before_a_contract_begins_nothing_is_billed(mart: Mart) -> None:

@@ -36,6 +36,16 @@ def given_a_mapping_that_begins_in_november(msp: Scenario) -> None:
     msp.contract("moved-in", "workstation", 10, "30")
 
 
+def given_companies_that_change_hands_where_it_is_another_day(msp: Scenario) -> None:
+    """It is the 20th in UTC, and the 21st on Kiritimati."""
+    for client, zone in (("of-today", ""), ("of-tomorrow", "Pacific/Kiritimati")):
+        msp.client(client, time_zone=zone)
+    for company, old, new in (("gained", "of-today", "of-tomorrow"), ("lost", "of-tomorrow", "of-today")):
+        msp.devices(company, 2, is_mapped=False)
+        msp.mapping(old, "rmm", company, effective_to="2026-11-21")
+        msp.mapping(new, "rmm", company, effective_from="2026-11-21")
+
+
 def given_a_client_with_two_sites_and_two_rmms(msp: Scenario) -> None:
     msp.client("sites")
     msp.devices("sites", 3, site="sites-north")
@@ -99,6 +109,15 @@ def test_case_14_months_before_the_mapping_keep_the_old_client(mart: Mart) -> No
     assert mart.row("moved-out", month="2026-10")["variance_quantity"] == 2
     assert mart.rows("moved-in", month="2026-10") == []
     assert mart.row("moved-out")["kind"] == "not_audited"
+
+
+def test_case_14_a_company_is_one_client_s_at_every_moment_though_their_days_differ(mart: Mart) -> None:
+    """What the new client has gained on its day is no longer the old one's; until it does, it still is."""
+    (gained,) = mart.ask("select distinct client_id from intermediate.int_records_bucketed where company_id = 'gained'", from_warehouse=True)  # fmt: skip
+    (lost,) = mart.ask("select distinct client_id from intermediate.int_records_bucketed where company_id = 'lost'", from_warehouse=True)  # fmt: skip
+    assert (gained["client_id"], lost["client_id"]) == ("of-tomorrow", "of-tomorrow")
+    quantities = {client: [r["observed_quantity"] for r in mart.rows(client)] for client in ("of-today", "of-tomorrow")}
+    assert quantities == {"of-today": [2], "of-tomorrow": [2]}, "each has its own day counted"
 
 
 def test_case_15_the_sites_of_a_client_add_up(mart: Mart) -> None:

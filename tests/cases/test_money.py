@@ -8,6 +8,12 @@ import pytest
 from tests.cases.scenario import Mart, Scenario
 
 
+def given_days_at_list_price_before_a_contract_in_another_currency(msp: Scenario) -> None:
+    msp.client("list-then-euro", currency="EUR")
+    msp.devices("list-then-euro", 4, since=date(2026, 11, 5))
+    msp.contract("list-then-euro", "workstation", 3, "10", effective_from="2026-11-11")
+
+
 def given_clients_of_several_currencies(msp: Scenario) -> None:
     for client, currency, price in (
         ("yen", "JPY", "1234.5"),
@@ -56,3 +62,10 @@ def test_case_68_currencies_are_never_added_up(mart: Mart) -> None:
         "select currency, under_billed_amount from marts.client_leakage where client_id = 'euro-mixed' order by currency"
     )
     assert found == [{"currency": "EUR", "under_billed_amount": 10}, {"currency": "USD", "under_billed_amount": 120}]
+
+
+def test_case_68_what_was_worth_list_price_is_not_added_to_what_is_paid_in_another_currency(mart: Mart) -> None:
+    row = mart.row("list-then-euro", kind="under_billed")
+    # One at 10.00 EUR for the ten days under contract, of thirty; the days before it were worth dollars.
+    assert (row["currency"], row["began_on"]) == ("EUR", date(2026, 11, 5))
+    assert row["accumulated_amount"] == (Decimal(10) * 10 / 30).quantize(Decimal("0.01"))

@@ -18,6 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from morton_pipeline.failpoints import VARIABLE
+
 CLIENTS = 40
 BATCH = 20
 CALLS = 400_000
@@ -107,6 +109,7 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     from morton_pipeline.connector import soap
     from morton_pipeline.connector.setup import path as path_of
     from morton_pipeline.ledger import decide, open_ledger
+    from tests.accounting.chaos_processes import FAILPOINTS
     from tests.connector.desk import PASSWORD
 
     root = Path(book_dir)
@@ -129,7 +132,8 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
             awaited |= {draft.reference for draft in plan(book, ledger, current).drafts}
         ledger.engine.dispose()
         calls = chance.randrange(CALLS) if chance.random() < 0.4 else 0
-        server = fork(partial(serve, book_dir, listener, current), calls=calls)
+        place = chance.choice(FAILPOINTS) if not calls and chance.random() < 0.5 else ""
+        server = fork(partial(serve, book_dir, listener, current), calls=calls, place=place)
         calling = partial(drive, file, url, client, password, chance.randrange(2**31), root / "faults.jsonl")
         driver = fork(calling)
         wait_for(file, chance.randrange(30), (server, driver))
@@ -168,10 +172,11 @@ def end(child: int) -> bool:
     return os.WIFSIGNALED(how)
 
 
-def fork(do: Any, *, calls: int = 0) -> int:
+def fork(do: Any, *, calls: int = 0, place: str = "") -> int:
     child = os.fork()
     if child:
         return child
+    os.environ[VARIABLE] = place
     if calls:
         die_after(calls)
     try:

@@ -19,6 +19,9 @@ from morton_pipeline.warehouse.load import latest
 from tests.connector.conftest import Serve, client
 from tests.connector.desk import ACME, PASSWORD, SEAT, Desk
 
+SILENCE = 1.5
+"""Seconds after which a visit nothing is heard of is over: longer than a busy machine takes for one request."""
+
 
 def connector(desk: Desk, serving: Any, **changes: Any) -> WebConnector:
     return WebConnector(desk.company, client(serving.url), "desktop", PASSWORD, **changes)
@@ -108,11 +111,9 @@ def test_a_wrong_name_takes_as_long_as_a_wrong_password(
 
 
 @pytest.mark.parametrize("fault", ["dies after", "fails after", "garbles", "says no status"])
-def test_trap_qbd_an_add_whose_answer_never_came_is_found_by_the_next_visit(
-    desk: Desk, serve: Serve, fault: str
-) -> None:
+def test_trap_3_an_add_whose_answer_never_came_is_found_by_the_next_visit(desk: Desk, serve: Serve, fault: str) -> None:
     desk.approve()
-    with serve(silence=0.4) as serving:
+    with serve(silence=SILENCE) as serving:
         with suppress(Died):
             connector(desk, serving, fault=faults(fault)).visit()
         serving.rest()
@@ -125,11 +126,11 @@ def test_trap_qbd_an_add_whose_answer_never_came_is_found_by_the_next_visit(
 
 
 @pytest.mark.parametrize("fault", ["dies before", "fails before"])
-def test_trap_qbd_a_visit_that_died_is_followed_by_a_status_check_before_any_add(
+def test_trap_3_a_visit_that_died_is_followed_by_a_status_check_before_any_add(
     desk: Desk, serve: Serve, fault: str
 ) -> None:
     desk.approve()
-    with serve(silence=0.4) as serving:
+    with serve(silence=SILENCE) as serving:
         with suppress(Died):
             connector(desk, serving, fault=faults(fault)).visit()
         serving.rest()
@@ -144,7 +145,7 @@ def test_trap_qbd_a_visit_that_died_is_followed_by_a_status_check_before_any_add
 
 def test_a_service_that_was_restarted_goes_on_with_the_next_visit(desk: Desk, serve: Serve) -> None:
     desk.approve()
-    with serve(silence=0.4) as first:
+    with serve(silence=SILENCE) as first:
         quickbooks = connector(desk, first, fault=faults("dies after"))
         with pytest.raises(Died):
             quickbooks.visit()
@@ -208,7 +209,7 @@ def test_what_breaks_off_while_reading_is_loaded_in_no_part(desk: Desk, serve: S
         fields = {"CustomerRef": {"ListID": ACME}, "RefNumber": str(number), "InvoiceLineAdd": line}
         desk.company.add_by_hand("Invoice", fields)
     dying = lambda request: "dies before" if 'iterator="Continue"' in request else ""  # noqa: E731
-    with serve(silence=0.4) as serving:
+    with serve(silence=SILENCE) as serving:
         with pytest.raises(Died):
             connector(desk, serving, fault=dying).visit()
         serving.rest()

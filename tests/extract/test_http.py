@@ -118,7 +118,7 @@ def test_a_failure_that_passes_is_forgotten(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("header", ["3", "2.128", "date"], ids=["seconds", "decimal", "http-date"])
-def test_we_wait_as_long_as_we_are_asked_to(connect: Connect, pauses: list[float], header: str) -> None:
+def test_trap_12_we_wait_as_long_as_we_are_asked_to(connect: Connect, pauses: list[float], header: str) -> None:
     if header == "date":
         header = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
     answers = Answers(httpx.Response(429, headers={"Retry-After": header}), OK)
@@ -134,7 +134,7 @@ def test_asked_to_wait_too_long_we_leave_it_to_the_next_run(connect: Connect, pa
     assert (len(answers.seen), pauses) == (1, [])
 
 
-def test_without_being_asked_the_pauses_grow_and_differ(connect: Connect, pauses: list[float]) -> None:
+def test_trap_12_without_being_asked_the_pauses_grow_and_differ(connect: Connect, pauses: list[float]) -> None:
     with pytest.raises(errors.ServerFailed):
         send(connect("huntress", settings={"backoff_seconds": 1, "attempts": 6}), Answers(httpx.Response(500)))
     assert len(set(pauses)) == 5
@@ -148,7 +148,7 @@ def test_without_being_asked_the_pauses_grow_and_differ(connect: Connect, pauses
      ("Sat, 31 Oct 2026 00:00:00 GMT", 0.0)],
     ids=["absent", "empty", "seconds", "decimal", "words", "negative", "date", "date-without-zone", "past-date"],
 )  # fmt: skip
-def test_the_forms_of_retry_after(header: str | None, seconds: float | None) -> None:
+def test_trap_12_the_forms_of_retry_after(header: str | None, seconds: float | None) -> None:
     assert errors.retry_after(header, datetime(2026, 11, 1, tzinfo=UTC)) == seconds
 
 

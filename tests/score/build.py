@@ -3,9 +3,9 @@
 Belongs here: writing seeds and connections, loading every reading, deciding, building two marts. Does not: judging.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from csv import DictWriter
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +26,28 @@ _COLUMNS = """
 """
 
 
-def build(root: Path, msps: Sequence[Msp]) -> tuple[list[Row], list[Row]]:
-    """Build one book of MSPs that are read at the same instants; return all rows of its first mart, and of its second."""
+def marts(root: Path, msps: Sequence[Msp]) -> Iterator[list[Row]]:
+    """Build one book of MSPs that are read at the same instants; yield all rows of its first mart, then of its second."""
     book = Book(root)
     root.mkdir(parents=True)
     calendar = msps[0].calendar
     lines = [connection_line(tool, tool) for tool in DECLARED]
     lines += [line for msp in msps for line in msp.connection_lines()]
     (root / "connections.yaml").write_text("\n".join(["connections:", *lines, ""]), "utf-8")
-    found = []
-    for after, at, seeds in (
-        (calendar.first - timedelta(days=1), calendar.now, [msp.seeds for msp in msps]),
-        (calendar.now, calendar.later, [msp.seeds_later() for msp in msps]),
-    ):
-        _write_seeds(root / "seeds", calendar, seeds)
-        for slot in calendar.readings:
-            if after < slot <= at:
-                load(book, [one for msp in msps for one in msp.extractions(slot)])
-        reconcile(book, at=at)
-        found.append(read(book.published))
-        if at == calendar.now:
-            _decide(book, calendar, [one for msp in msps for one in msp.decisions])
-    return found[0], found[1]
+    _write_seeds(root / "seeds", calendar, [msp.seeds for msp in msps])
+    yield _built(book, msps, None, calendar.now)
+    _decide(book, calendar, [one for msp in msps for one in msp.decisions])
+    _write_seeds(root / "seeds", calendar, [msp.seeds_later() for msp in msps])
+    yield _built(book, msps, calendar.now, calendar.later)
+
+
+def _built(book: Book, msps: Sequence[Msp], after: datetime | None, at: datetime) -> list[Row]:
+    """Read every tool at every instant, build the mart, and return its rows."""
+    for slot in msps[0].calendar.readings:
+        if (after is None or after < slot) and slot <= at:
+            load(book, [one for msp in msps for one in msp.extractions(slot)])
+    reconcile(book, at=at)
+    return read(book.published)
 
 
 def _write_seeds(folder: Path, calendar: Calendar, seeds: Sequence[dict[str, list[dict[str, str]]]]) -> None:

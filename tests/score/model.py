@@ -6,7 +6,7 @@ and how much. Does not: which records count, which each case says of its own; no
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -77,6 +77,8 @@ class Version:
     committed_until: date = date.max
     notice: int = 0
     """For so many days what has gone is still billed."""
+    silent_days: int = 0
+    """A machine that has been silent for so long counts no more; nothing where it counts until it is removed."""
     tiers: tuple[tuple[int, Decimal], ...] = ()
     """The first unit of each tier, and the price there."""
     is_graduated: bool = False
@@ -262,23 +264,29 @@ class _Reckoning:
         basis = agreed[-1].version.basis if agreed and agreed[-1].version else "period_end"
         after = [d for d in days if not agreed or d.on > agreed[-1].on]
         for part in ([d for d in agreed if basis != "period_end" or not after], after):
-            if part:
-                yield from self._part(month, last, part, basis, judged, state)
+            if part and not (basis == "peak" and part is after and agreed):
+                # A peak under contract stands for the whole month.
+                yield from self._part(month, last, part, basis, judged, state, len(days))
         if self.bundle and state == "known":
             yield from self._undelivered(month, days[-1], judged)
 
-    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str) -> Iterator[Row]:  # fmt: skip
+    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str, read: int) -> Iterator[Row]:  # fmt: skip
         deciding = measured = part[-1]
         if basis == "peak":
-            deciding = measured = max(part, key=lambda d: (d.billable, d.on))
+            measured = max(part, key=lambda d: (d.billable, d.on))
+            # What the month ends with is on the recurring invoice: the peak is held against that.
+            deciding = _against(measured, part[-1])
         late = max(j.measured for j in judged)
+        if late != last and basis != "period_end" and state == "known":
+            # A later reading tells of the end of a month, and not of its days.
+            state = "stale"
         if basis == "period_end" and late != last:
             # Measured late: the count is a later day's, the terms are those of the month's own end.
             measured = self.day(late)
             deciding = self._terms(deciding, measured)
         observed, billable, agreed, amount = deciding.observed, deciding.billable, deciding.agreed, deciding.amount
         if basis in ("average", "daily"):
-            share = len(part) if basis == "average" else end_of(month).day
+            share = read if basis == "average" else end_of(month).day
             observed, billable, agreed = (_quantity(sum(map(Fraction, values)) / share) for values in zip(*((d.observed, d.billable, d.agreed) for d in part), strict=True))  # fmt: skip
             amounts = [d.amount for d in part if d.amount is not None]
             amount = sum(amounts, Fraction(0)) / share if amounts else None
@@ -377,12 +385,13 @@ class _Reckoning:
         day = self.day(max(j.measured for j in judged))
         tolerance = version.tolerance if version else Decimal(0)
         spread = [abs(sum((r.variance_quantity or Decimal(0) for r in rows), Decimal(0))) for rows in (now, approvable)]
+        currency = next((r.currency for r in (*now, *then)), self.client.currency) or HOME
+        within = Fraction(min(max((last - self.recoverable_from).days + 1, 0), last.day), last.day)
         yield Row(
             self.today.replace(day=1), self.client.id, self.line.service.id, "correction", day.observed, version.quantity if version else Decimal(0),
             None, quantity, next((r.unit_price for r in (*now, *then)), self.day(last).price), amount,
-            next((r.currency for r in (*now, *then)), self.client.currency), amount,
-            Decimal(0) if self.recoverable_from > last else max(amount, Decimal(0)), None, month,
-            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), max(spread) <= tolerance,
+            currency, amount, _recoverable(Fraction(amount) * within, currency), None, month,
+            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), 0 < tolerance >= max(spread),
             any(r.is_estimate for r in (*now, *then)),
         )  # fmt: skip
 
@@ -449,6 +458,13 @@ class _Reckoning:
         amounts = [(day.amount, end_of(day.on).day) for day in map(self.day, _days(first, last))]
         known = [amount / days for amount, days in amounts if amount is not None]
         return sum(known, Fraction(0)) if known or not amounts else None
+
+
+def _against(peak: _Day, last: _Day) -> _Day:
+    """The count of one day, held against what was agreed on another."""
+    agreed, totals = last.agreed, [d.version.total(d.agreed) if d.version else Fraction(0) for d in (peak, last)]
+    amount = None if peak.amount is None else peak.amount + totals[0] - totals[1]
+    return replace(peak, agreed=agreed, amount=amount)
 
 
 def _later(line: Line) -> list[Row]:

@@ -474,7 +474,8 @@ class Msp:
         """Say that a company, or what of it fits a pattern, is a client from one day to another."""
         client.mapped.append((connection, company, begins, ends))
         self.seed_row(
-            "company_mappings", connection_id=connection, company_id=company, company_name=company.upper(), client_id=client.id,
+            # Nobody has to write an id as the tool does.
+            "company_mappings", connection_id=connection, company_id=self.rng.choice((company, company, company.upper())), company_name=company.upper(), client_id=client.id,
             effective_from=_date(begins), effective_to=_date(ends), **part,
         )  # fmt: skip
 

@@ -4,7 +4,7 @@ Belongs here: declaring cases, inventing an MSP with some of them in it, and wha
 contract, records. Does not: any case (`planted/`), or what a number should be (`model`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -70,11 +70,11 @@ class Plant:
         self.later = [row for one in self.planted for row in one.rows(later)]
 
 
-def generate(seed: int, number: int) -> tuple[Msp, list[Plant]]:
-    """Invent an MSP with some clients in order, and one to six cases."""
+def generate(seed: int, number: int, cases: Sequence[Case] = ()) -> tuple[Msp, list[Plant]]:
+    """Invent an MSP with some clients in order, and one to six cases, or those that are named."""
     msp = Msp(seed, number)
     found = [Plant(None, list(_in_order(msp)))]
-    found += [Plant(case, list(case.plant(msp))) for case in msp.rng.choices(CASES, k=msp.rng.randint(1, 6))]
+    found += [Plant(case, list(case.plant(msp))) for case in cases or msp.rng.choices(CASES, k=msp.rng.randint(1, 6))]
     found.append(Plant(None, list(_enough_at_home(msp))))
     for client in msp.clients:
         if client.has_books:
@@ -143,7 +143,7 @@ def agree(one: Line, quantity: int | Decimal, unit_price: Decimal | None = None,
         minimum_quantity=str(version.minimum) if version.model == "minimum" else "",
         included_quantity=str(version.included) if version.model == "included" else "",
         tolerance_quantity=str(version.tolerance or ""), committed_quantity=str(version.committed or ""),
-        committed_until=_day(version.committed_until), notice_days=str(version.notice or ""),
+        committed_until=_day(version.committed_until), notice_days=str(version.notice or ""), silent_days=str(version.silent_days or ""),
         effective_from=_day(version.begins), effective_to=_day(version.ends), note="gap: agreed anew",
     )  # fmt: skip
     for first, tier_price in version.tiers:

@@ -3,7 +3,7 @@
 Belongs here: comparing rows, and counting. Does not: what the rows are.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -70,20 +70,20 @@ def _share(part: int, whole: int) -> str:
 
 
 def judge(
-    told: Sequence[tuple[Msp, list[Plant]]], found: Sequence[Row], found_later: Sequence[Row]
+    told: Sequence[tuple[Msp, list[Plant]]], marts: Iterable[Sequence[Row]]
 ) -> tuple[dict[str, Tally], list[str]]:
-    """Compare what was planted with the rows of two marts; return a tally for every case, and every error in words.
+    """Compare what was planted with the rows of the first mart, and of the second if there is one; return a tally for every case, and every error in words.
 
     What is right in the second mart counts where something happened in between, what is wrong there counts always.
     """
-    first, second = _by_key(found), _by_key(found_later)
+    found = [_by_key(rows) for rows in marts]
     tallies: dict[str, Tally] = {}
     errors = []
     for msp, plants in told:
         for plant in plants:
             name = plant.case.name if plant.case else IN_ORDER
             one = Tally()
-            for rows, by_key, title in ((plant.rows, first, ""), (plant.later, second, " a day later")):
+            for rows, by_key, title in zip((plant.rows, plant.later), found, ("", " a day later"), strict=False):
                 actual = [row for key in plant.keys for row in by_key.pop(key, [])]
                 right = set(rows) & set(actual)
                 missed, false = [r for r in rows if r not in right], [r for r in actual if r not in right]
@@ -99,7 +99,7 @@ def judge(
             one.planted = int(plant.case is not None)
             one.found = int(plant.case is not None and not one.missed and not one.false)
             tallies.setdefault(name, Tally()).__iadd__(one)
-    for left in (first, second):
+    for left in found:
         if rows := [row for of_key in left.values() for row in of_key]:
             stray = Tally(false=len(rows))
             stray.add("false", rows)
@@ -132,32 +132,71 @@ def _differing(row: Row, others: Sequence[Row]) -> str:
     return ", ".join(f"{k}={v}" for k, v in values.items() if beside is None or v != getattr(beside, k))
 
 
+HEADINGS = {
+    "Data honesty": range(1, 12),
+    "Identity and mapping": range(12, 20),
+    "Counting": range(20, 36),
+    "Contract and price": range(36, 49),
+    "Time and period": range(49, 57),
+    "Review": range(57, 67),
+    "Money and accounting": range(67, 78),
+    "Time entries": range(78, 83),
+    "Operations": range(83, 88),
+}
+"""The headings of the list of edge cases."""
 COLUMNS = ("case", "planted", "found", "rows", "recall", "precision", "USD found", "USD false", "USD missed")
+MONEY = (("found", "Found"), ("false", "Falsely claimed"), ("missed", "Missed"))
 
 
 def table(said: Sequence[dict[str, Any]]) -> list[str]:
-    """The lines of the published table, from what the tests recorded of themselves."""
+    """The lines of the score, from what the tests recorded of themselves: story by story, then as the README has it."""
     tallies: dict[str, Tally] = {}
     for one in said:
         for name, of_case in one["cases"].items():
             tallies.setdefault(name, Tally()).__iadd__(Tally.of_property(of_case))
-    total = Tally()
-    for tally in tallies.values():
-        total += tally
-    named = sorted(tallies.items(), key=lambda item: (not item[0][0].isdigit(), int(item[0].split()[0]) if item[0][0].isdigit() else 0, item[0]))  # fmt: skip
-    rows = [COLUMNS, *(_cells(name, tally) for name, tally in [*named, ("all", total)])]
+    total = _sum(tallies.values())
+    named = sorted(tallies.items(), key=lambda item: (_number(item[0]) or 99, item[0]))
+    rows = [COLUMNS, *((name, *_cells(tally)) for name, tally in [*named, ("all", total)])]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(text.ljust(width) if n == 0 else text.rjust(width) for n, (text, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(text.rjust(width) if n else text.ljust(width) for n, (text, width) in enumerate(zip(row, widths, strict=True)))
         for row in rows
     ]  # fmt: skip
-    for word, title in (("found", "Found"), ("false", "Falsely claimed"), ("missed", "Missed")):
-        lines.append(f"{title}: {', '.join(f'{a:,} {c}' for c, a in sorted(total.money[word].items())) or 'nothing'}.")
-    seeds = sorted({str(one["seed"]) for one in said})
-    return [f"Measured on {sum(one['msps'] for one in said):,} MSPs, seed {', '.join(seeds)}.", *lines]
+    seeds = ", ".join(sorted({str(one["seed"]) for one in said}))
+    measured = f"Measured on {sum(one['msps'] for one in said):,} MSPs, seed {seeds}."
+    return [measured, *lines, *_money_lines(total), "", *_for_readme(tallies, total)]
 
 
-def _cells(name: str, tally: Tally) -> tuple[str, ...]:
-    money = [f"{tally.money[word].get('USD', Decimal(0)):,.2f}" for word in ("found", "false", "missed")]
-    counts = (tally.planted, tally.found) if name != IN_ORDER else ("–", "–")
-    return (name, *(f"{n:,}" if isinstance(n, int) else n for n in counts), f"{tally.right:,}", tally.recall, tally.precision, *money)  # fmt: skip
+def _for_readme(tallies: dict[str, Tally], total: Tally) -> Iterator[str]:
+    yield "| edge cases | numbers | planted | found | rows | recall | precision | USD found | USD false | USD missed |"
+    yield "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+    for heading, numbers in HEADINGS.items():
+        planted = {name: tally for name, tally in tallies.items() if _number(name) in numbers}
+        if planted:
+            listed = ", ".join(map(str, sorted({_number(name) or 0 for name in planted})))
+            yield f"| {heading} | {listed} | {' | '.join(_cells(_sum(planted.values())))} |"
+    yield f"| **all** | | {' | '.join(_cells(total))} |"
+
+
+def _money_lines(total: Tally) -> Iterator[str]:
+    for word, title in MONEY:
+        amounts = (f"{amount.normalize():,f} {currency}" for currency, amount in sorted(total.money[word].items()))
+        yield f"{title}: {', '.join(amounts) or 'nothing'}."
+
+
+def _cells(tally: Tally) -> tuple[str, ...]:
+    money = [f"{tally.money[word].get('USD', Decimal(0)):,.2f}" for word, _ in MONEY]
+    return (f"{tally.planted:,}", f"{tally.found:,}", f"{tally.right:,}", tally.recall, tally.precision, *money)
+
+
+def _sum(tallies: Iterable[Tally]) -> Tally:
+    total = Tally()
+    for tally in tallies:
+        total += tally
+    return total
+
+
+def _number(name: str) -> int | None:
+    """The number of the edge case a story is of; nothing for what is in order."""
+    first = name.split()[0]
+    return int(first) if first.isdigit() else None

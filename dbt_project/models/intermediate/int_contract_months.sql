@@ -1,5 +1,6 @@
--- What the recurring invoice of a month should bill of a service: the contract's quantity and what it costs, under its
--- basis. Under average and daily every version of the month has its share of days, under peak the largest stands.
+-- What the recurring invoice of a month should bill of a service: the contract's quantity and what it costs at the
+-- end of
+-- the month, or now. Under average and daily every version of the month has its share of the days, also one to come.
 with
 
     versions as (
@@ -24,13 +25,16 @@ with
             contracts.effective_to,
             row_number() over (
                 partition by periods.client_id, periods.period_month, contracts.service_id
-                order by contracts.effective_from desc
-            ) as place
+                order by
+                    case when contracts.effective_from <= periods.last_on then 1 else 0 end desc,
+                    contracts.effective_from desc
+            ) as place,
+            contracts.effective_from <= periods.last_on as has_begun
         from {{ ref("int_periods") }} as periods
         inner join
             {{ ref("int_contract_versions") }} as contracts
             on contracts.client_id = periods.client_id
-            and contracts.effective_from <= periods.last_on
+            and contracts.effective_from < cast({{ dbt.dateadd("month", 1, "periods.period_month") }} as date)
             and contracts.effective_to > periods.period_month
     ),
 
@@ -55,24 +59,22 @@ with
             and {{ is_in_step("versions.quantity", "steps") }}
     ),
 
-    latest as (select * from priced where place = 1 and (is_in_force or count_basis <> 'period_end')),
+    latest as (select * from priced where place = 1 and has_begun and (is_in_force or count_basis <> 'period_end')),
 
     weighed as (
         select
             latest.client_id,
             latest.period_month,
             latest.service_id,
-            max(priced.quantity) as peak_quantity,
             sum(priced.quantity * priced.day_count) as unit_days,
-            sum(priced.amount * priced.day_count) as amount_days,
-            sum(priced.day_count) as contract_days
+            sum(priced.amount * priced.day_count) as amount_days
         from latest
         inner join
             priced
             on priced.client_id = latest.client_id
             and priced.period_month = latest.period_month
             and priced.service_id = latest.service_id
-        where latest.count_basis <> 'period_end'
+        where latest.count_basis in ('average', 'daily')
         group by latest.client_id, latest.period_month, latest.service_id
     )
 
@@ -86,26 +88,10 @@ select
     latest.tolerance_quantity,
     latest.unit_price as price,
     cast(
-        case
-            latest.count_basis
-            when 'peak'
-            then weighed.peak_quantity
-            when 'average'
-            then weighed.unit_days / cast(weighed.contract_days as decimal(18, 4))
-            when 'daily'
-            then weighed.unit_days / cast(latest.month_days as decimal(18, 4))
-            else latest.quantity
-        end as decimal(18, 4)
+        coalesce(weighed.unit_days / cast(latest.month_days as decimal(18, 4)), latest.quantity) as decimal(18, 4)
     ) as contracted_quantity,
     cast(
-        case
-            latest.count_basis
-            when 'average'
-            then weighed.amount_days / cast(weighed.contract_days as decimal(18, 4))
-            when 'daily'
-            then weighed.amount_days / cast(latest.month_days as decimal(18, 4))
-            else latest.amount
-        end as decimal(28, 8)
+        coalesce(weighed.amount_days / cast(latest.month_days as decimal(18, 4)), latest.amount) as decimal(28, 8)
     ) as contracted_amount
 from latest
 left join

@@ -155,7 +155,6 @@ with
             variances.variance_amount is null and variances.variance_quantity is not null as is_unpriced,
             coalesce(variances.variance_quantity, 0) + coalesce(shifted.quantity, 0) as quantity_now,
             coalesce(variances.variance_amount, 0) + coalesce(shifted.amount, 0) as amount_now,
-            coalesce(variances.variance_quantity, 0) as usage_quantity_now,
             coalesce(variances.price, at_closing.price, agreed.price, checked.price) as price,
             coalesce(variances.currency, at_closing.currency, sent.currency, clients.currency) as currency,
             at_closing.client_id is not null as has_closed_rows,
@@ -184,7 +183,15 @@ with
             coalesce(sent.quantity, 0) as sent_quantity,
             coalesce(sent.amount, 0) as sent_amount,
             sent.client_id is not null as is_sent,
-            {{ plus_days("-clients.back_bill_days", "clients.today_on") }} as recoverable_from
+            {{ plus_days("-clients.back_bill_days", "clients.today_on") }} as recoverable_from,
+            {{ days_in_month("subjects.period_month") }} as month_days,
+            {{
+                dbt.datediff(
+                    plus_days("-clients.back_bill_days", "clients.today_on"),
+                    plus_days(1, dbt.last_day("subjects.period_month", "month")),
+                    "day",
+                )
+            }} as days_to_limit
         from subjects
         cross join {{ ref("stg_morton__clock") }} as clock
         inner join
@@ -284,15 +291,19 @@ select
     run_began_on,
     is_estimate,
     not is_sent
-    and abs(usage_quantity_now) <= tolerance_quantity
+    and tolerance_quantity > 0
+    and abs(quantity_now) <= tolerance_quantity
     and abs(quantity_then) <= tolerance_quantity as is_within_tolerance,
     cast(difference_quantity as decimal(18, 4)) as variance_quantity,
     cast(difference_amount as decimal(18, 4)) as variance_amount,
-    cast(
-        case
-            when recoverable_from > {{ dbt.last_day("corrects_month", "month") }} then 0 else difference_amount
-        end as decimal(18, 4)
-    ) as unlapsed_amount,
+    -- Every day of the month is short of an equal part of it; those before the limit are lost.
+    {{
+        round_money(
+            "difference_amount * case when recoverable_from is null or recoverable_from <= corrects_month then 1.0 when days_to_limit < 0 then 0 else days_to_limit end / case when recoverable_from is null or recoverable_from <= corrects_month then 1 else month_days end",
+            "currency",
+        )
+    }}
+    as unlapsed_amount,
     {{ say_month("corrects_month") }}
     || ' was closed for '
     || client_name

@@ -64,7 +64,7 @@ with
             records.end_on,
             records.client_id,
             records.service_id,
-            {{ plus_days("exclusions.silent_days", "cast(substr(records.mark, 14, 10) as date)") }} as silent_on,
+            {{ plus_days("exclusions.silent_days", silent_since("records.mark")) }} as silent_on,
             exclusions.exclusion_id,
             exclusions.effective_from,
             exclusions.expires_on
@@ -72,9 +72,13 @@ with
         inner join
             {{ ref("int_exclusions_unioned") }} as exclusions
             on exclusions.client_id = records.client_id
-            and exclusions.service_id = records.service_id
             and exclusions.silent_days is not null
-        where records.mark like 'silent since ____-__-__'
+        -- A bundle may be counted by the records of a component.
+        inner join
+            {{ ref("int_services") }} as services
+            on services.service_id = exclusions.service_id
+            and services.counted_as = records.service_id
+        where records.mark like '%silent since ____-__-__%'
     ),
 
     silenced as (

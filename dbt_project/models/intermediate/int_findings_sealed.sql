@@ -244,6 +244,8 @@ select
                 then 'and no contract covers it'
                 when contract_text = ''
                 then 'and no contract covers the rest'
+                when count_basis in ('average', 'daily')
+                then 'the contract comes to ' || {{ say_quantity("contracted_quantity") }} || ' over the month'
                 else 'the contract says ' || {{ say_quantity("contracted_quantity") }}
             end
             || case

@@ -3,8 +3,21 @@
 with
 
     -- What a contract covers, and what is in a bundle it covers where no contract of its own does.
+    in_force as (
+        select periods.period_month, periods.last_on, contracts.*
+        from {{ ref("int_periods") }} as periods
+        inner join
+            {{ ref("int_contract_versions") }} as contracts
+            on contracts.client_id = periods.client_id
+            and contracts.effective_from <= periods.last_on
+            and contracts.effective_to > periods.last_on
+        where periods.is_open
+    ),
+
     agreed as (
         select
+            period_month,
+            last_on,
             client_id,
             service_id,
             contract_text,
@@ -12,11 +25,12 @@ with
             unit_price,
             billing_model,
             count_vendor,
-            effective_from,
-            effective_to
-        from {{ ref("int_contract_versions") }}
+            effective_from
+        from in_force
         union all
         select
+            bundled.period_month,
+            bundled.last_on,
             bundled.client_id,
             bundles.component_service_id as service_id,
             min(bundled.contract_text) as contract_text,
@@ -24,28 +38,24 @@ with
             cast(null as decimal(18, 4)) as unit_price,
             'per_unit' as billing_model,
             services.count_vendor,
-            bundled.effective_from,
-            bundled.effective_to
-        from {{ ref("int_contract_versions") }} as bundled
+            min(bundled.effective_from) as effective_from
+        from in_force as bundled
         inner join {{ ref("int_bundles") }} as bundles on bundles.bundle_service_id = bundled.service_id
         inner join {{ ref("int_services") }} as services on services.service_id = bundles.component_service_id
-        left join
-            {{ ref("int_contract_versions") }} as own
-            on own.client_id = bundled.client_id
-            and own.service_id = bundles.component_service_id
+        left join in_force as own on own.client_id = bundled.client_id and own.service_id = bundles.component_service_id
         -- Where the bundle is counted by a component, its own row says that nobody could.
         where own.contract_id is null and not bundles.is_counter
         group by
+            bundled.period_month,
+            bundled.last_on,
             bundled.client_id,
             bundles.component_service_id,
-            services.count_vendor,
-            bundled.effective_from,
-            bundled.effective_to
+            services.count_vendor
     )
 
 select
-    periods.period_month,
-    periods.last_on,
+    contracts.period_month,
+    contracts.last_on,
     contracts.client_id,
     contracts.service_id,
     contracts.contract_text,
@@ -60,7 +70,6 @@ from agreed as contracts
 inner join
     {{ ref("int_clients") }} as clients on clients.client_id = contracts.client_id and clients.status <> 'internal'
 inner join {{ ref("int_services") }} as services on services.service_id = contracts.service_id
-inner join {{ ref("int_periods") }} as periods on periods.client_id = contracts.client_id and periods.is_open
 left join
     (
         select distinct client_id, service_id, vendor
@@ -70,8 +79,4 @@ left join
     on sources.client_id = contracts.client_id
     and sources.service_id = contracts.service_id
     and sources.vendor = contracts.count_vendor
-where
-    contracts.effective_from <= periods.last_on
-    and contracts.effective_to > periods.last_on
-    and contracts.billing_model <> 'flat'
-    and sources.client_id is null
+where contracts.billing_model <> 'flat' and sources.client_id is null

@@ -35,7 +35,8 @@ with
             service_id,
             period_month,
             max(case when is_contracted then stands_until_on end) as contracted_on,
-            max(case when not is_contracted and stands_until_on = last_on then last_on end) as uncontracted_on
+            max(case when not is_contracted and stands_until_on = last_on then last_on end) as uncontracted_on,
+            sum(day_count) as period_days
         from stretches
         group by client_id, service_id, period_month
     ),
@@ -49,6 +50,7 @@ with
             true as is_contracted,
             anchors.contracted_on as decided_on,
             anchors.period_month as part_from,
+            anchors.period_days,
             stretches.count_basis
         from anchors
         inner join
@@ -70,6 +72,7 @@ with
                 then anchors.period_month
                 else {{ plus_days(1, "anchors.contracted_on") }}
             end as part_from,
+            anchors.period_days,
             coalesce(stretches.count_basis, 'period_end') as count_basis
         from anchors
         left join
@@ -78,13 +81,15 @@ with
             and stretches.service_id = anchors.service_id
             and stretches.period_month = anchors.period_month
             and stretches.stands_until_on = anchors.contracted_on
-        where anchors.uncontracted_on is not null
+        -- A peak under contract stands for the whole month.
+        where anchors.uncontracted_on is not null and coalesce(stretches.count_basis, '') <> 'peak'
     ),
 
     in_parts as (
         select
             parts.part_from,
             parts.decided_on,
+            parts.period_days,
             parts.count_basis as part_basis,
             stretches.*,
             row_number() over (
@@ -105,7 +110,7 @@ with
         where parts.count_basis <> 'period_end' or stretches.stands_until_on = parts.decided_on
     ),
 
-    -- Day by day, or on average: the versions of the days all have their part in it.
+    -- Day by day, or on average over the days that were read: every day has its share, and the parts add up.
     summed as (
         select
             client_id,
@@ -119,7 +124,7 @@ with
                     part_basis
                     when 'daily'
                     then extract(day from {{ dbt.last_day("period_month", "month") }})
-                    else sum(day_count)
+                    else max(period_days)
                 end as decimal(18, 4)
             ) as divisor,
             sum(observed_quantity * day_count) as observed_quantity,
@@ -133,6 +138,9 @@ with
         where part_basis in ('average', 'daily')
         group by client_id, service_id, period_month, is_contracted, part_basis
     ),
+
+    -- What a peak is held against is what the month ends with: that is what the recurring invoice bills.
+    closing as (select * from in_parts where part_basis = 'peak' and stands_until_on = decided_on),
 
     -- A month that was measured late has its count from a later day, under the terms of its own end.
     late as (
@@ -198,6 +206,7 @@ select
     chosen.last_on,
     chosen.part_basis as count_basis,
     chosen.part_from,
+    count(*) over (partition by chosen.client_id, chosen.service_id, chosen.period_month) > 1 as is_in_parts,
     chosen.contract_id,
     coalesce(summed.contract_text, chosen.contract_text) as contract_text,
     chosen.billing_model,
@@ -228,7 +237,9 @@ select
         ) as decimal(18, 4)
     ) as billable_quantity,
     cast(
-        coalesce(summed.contracted_quantity / summed.divisor, chosen.contracted_quantity, 0) as decimal(18, 4)
+        coalesce(
+            summed.contracted_quantity / summed.divisor, closing.contracted_quantity, chosen.contracted_quantity, 0
+        ) as decimal(18, 4)
     ) as contracted_quantity,
     cast(
         coalesce(
@@ -236,7 +247,9 @@ select
         ) as decimal(28, 8)
     ) as billable_amount,
     cast(
-        coalesce(summed.contracted_amount / summed.divisor, chosen.contracted_amount) as decimal(28, 8)
+        coalesce(
+            summed.contracted_amount / summed.divisor, closing.contracted_amount, chosen.contracted_amount
+        ) as decimal(28, 8)
     ) as contracted_amount,
     late_priced.began_on as late_began_on,
     late_priced.accumulated_amount as late_accumulated_amount,
@@ -249,6 +262,12 @@ left join
     and summed.service_id = chosen.service_id
     and summed.period_month = chosen.period_month
     and summed.is_contracted = chosen.is_contracted
+left join
+    closing
+    on closing.client_id = chosen.client_id
+    and closing.service_id = chosen.service_id
+    and closing.period_month = chosen.period_month
+    and closing.is_contracted = chosen.is_contracted
 left join
     late_priced
     on late_priced.client_id = chosen.client_id

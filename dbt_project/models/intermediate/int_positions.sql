@@ -408,9 +408,12 @@ with
 
     runs as (
         select
-            *,
+            turned.*,
+            -- List prices are in the main currency: what is worth that is never added to what the client pays in its
+            -- own.
+            turned.is_list_price and clients.currency <> money.main_currency as is_in_another_currency,
             sum(is_turn) over (
-                partition by client_id, service_id
+                partition by turned.client_id, turned.service_id
                 order by position_from
                 rows between unbounded preceding and current row
             ) as run,
@@ -418,6 +421,8 @@ with
             -- Finer than any row, whose sum is rounded once: a month of days is the month.
             cast(variance_amount / {{ days_in_month("position_from") }} as decimal(32, 14)) as day_amount
         from turned
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = turned.client_id
+        cross join {{ ref("int_money") }} as money
     )
 
 select
@@ -426,7 +431,7 @@ select
     -- What the run has come to before this stretch; `amount_by` says what it comes to on a day of it.
     coalesce(
         sum(day_amount * day_count) over (
-            partition by client_id, service_id, run
+            partition by client_id, service_id, run, is_in_another_currency
             order by position_from
             rows between unbounded preceding and 1 preceding
         ),

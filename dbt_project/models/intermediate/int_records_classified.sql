@@ -188,6 +188,7 @@ with
             clients.status as client_status,
             coalesce(clients.time_zone, 'UTC') as time_zone,
             coalesce(clients.today_on, today.today_on) as today_on,
+            today.today_on as utc_today_on,
             -- Gigabytes are no devices: what is counted in another
             -- unit than the service is sold in never counts for it.
             case when {{ units_fit("records.unit", "services.unit") }} then decided.service_id end as service_id,
@@ -247,13 +248,53 @@ with
             and closed.tenant_id = mapped.tenant_id
             and closed.time_zone = mapped.time_zone
             and closed.known_at = mapped.valid_to
+    ),
+
+    stretches as (
+        select
+            *,
+            case when version_from > era_from then version_from else era_from end as start_on,
+            case when version_to < era_to then version_to else era_to end as end_on
+        from dated
+        where
+            case when version_from > era_from then version_from else era_from end
+            < case when version_to < era_to then version_to else era_to end
+    ),
+
+    -- On a day a mapping turns, clients whose days begin at other hours may both claim a record, or neither: it stands
+    -- where it last began to. On all other days there is nothing to choose.
+    turning as (
+        select
+            vendor,
+            record_path,
+            start_on,
+            row_number() over (
+                partition by vendor, record_path
+                order by
+                    case when start_on <= today_on then 0 else 1 end,
+                    case when start_on <= today_on then start_on end desc,
+                    start_on
+            ) as place
+        from stretches
+        where
+            valid_to is null
+            and end_on >= utc_today_on
+            and exists (
+                select 1
+                from {{ ref("int_eras") }} as eras
+                cross join
+                    (
+                        select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}
+                    ) as today
+                where eras.era_from >= today.today_on and eras.era_from <= {{ plus_days(1, "today.today_on") }}
+            )
     )
 
 select
-    vendor,
+    stretches.vendor,
     endpoint,
     is_primary,
-    record_path,
+    stretches.record_path,
     connection_id,
     tenant_id,
     company_id,
@@ -276,10 +317,26 @@ select
     unit,
     valid_from,
     valid_to,
-    valid_to is null and era_from <= today_on and era_to > today_on as is_current,
-    case when version_from > era_from then version_from else era_from end as start_on,
-    case when version_to < era_to then version_to else era_to end as end_on
-from dated
-where
-    case when version_from > era_from then version_from else era_from end
-    < case when version_to < era_to then version_to else era_to end
+    case
+        when valid_to is not null
+        then false
+        when turning.record_path is not null
+        then turning.place = 1
+        else era_from <= today_on and era_to > today_on
+    end as is_current,
+    -- The day that says how it stands now: today where its client is, as far as that lies within the stretch.
+    case
+        when today_on < stretches.start_on
+        then stretches.start_on
+        when today_on >= end_on
+        then {{ plus_days(-1, "end_on") }}
+        else today_on
+    end as standing_on,
+    stretches.start_on,
+    end_on
+from stretches
+left join
+    turning
+    on turning.vendor = stretches.vendor
+    and turning.record_path = stretches.record_path
+    and turning.start_on = stretches.start_on

@@ -20,7 +20,8 @@ with
 
     {% set shared -%}
         endpoint, is_primary, connection_id, tenant_id, company_id, client_id, client_status, service_id,
-        service_pattern_key, record_id, record_name, person_key, sku, sku_name, unit_count, unit, is_current, end_on
+        service_pattern_key, record_id, record_name, person_key, sku, sku_name, unit_count, unit, is_current, standing_on,
+        end_on
     {%- endset %}
 
 select

@@ -95,7 +95,10 @@ select
     concat_ws(', ', 'included in ' || chosen.sku, records.mark) as mark,
     cast(1 as decimal(18, 4)) as unit_count,
     records.unit,
-    records.is_current,
+    records.is_current
+    and chosen.piece_from <= records.standing_on
+    and chosen.piece_to > records.standing_on as is_current,
+    records.standing_on,
     chosen.piece_from as start_on,
     chosen.piece_to as end_on
 from chosen

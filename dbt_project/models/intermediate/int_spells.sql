@@ -111,9 +111,7 @@ with
             cut.exclusion_id,
             cut.spell_from,
             cut.spell_to,
-            cut.is_current
-            and cut.spell_from <= coalesce(clients.today_on, today.today_on)
-            and cut.spell_to > coalesce(clients.today_on, today.today_on) as is_current,
+            cut.is_current and cut.spell_from <= cut.standing_on and cut.spell_to > cut.standing_on as is_current,
             case
                 when cut.rule_name is not null
                 then 'excluded'
@@ -156,7 +154,6 @@ with
                 then cut.sku || ' is mapped to no service'
             end as standing_reason
         from cut
-        left join {{ ref("int_clients") }} as clients on clients.client_id = cut.client_id
         left join {{ ref("int_exclusions_unioned") }} as exclusions on exclusions.exclusion_id = cut.exclusion_id
         left join
             counted_skus
@@ -166,8 +163,6 @@ with
             and counted_skus.era_from <= cut.start_on
             and counted_skus.era_to > cut.start_on
             and (counted_skus.first_endpoint <> cut.endpoint or counted_skus.last_endpoint <> cut.endpoint)
-        cross join
-            (select {{ local_date("as_of_at", "'UTC'") }} as today_on from {{ ref("stg_morton__clock") }}) as today
     ),
 
     -- A new version of a record, or a new stretch of mappings, that leaves it where it stood does

@@ -35,6 +35,9 @@ with
                 then 'partial'
                 when bundle_states.is_stale = 1 or sources.source_state = 'stale'
                 then 'stale'
+                -- A later reading tells of the end of a month, and not of its days.
+                when sources.is_late_measured and periods.count_basis <> 'period_end'
+                then 'stale'
                 else sources.source_state
             end as source_state,
             case
@@ -175,6 +178,7 @@ with
             decided.*,
             case when decided.is_late_measured then decided.measured_on else decided.run_on end as summed_to,
             coalesce(decided.late_run, positions.run) as run,
+            positions.is_in_another_currency,
             coalesce(decided.late_began_on, positions.began_on) as run_began_on,
             coalesce(
                 decided.late_accumulated_amount, {{ amount_by("positions", "decided.run_on") }}
@@ -193,7 +197,7 @@ with
 select
     begun.*,
     case
-        when begun.contract_id is null and begun.covered_quantity is null
+        when begun.contract_id is null and (begun.covered_quantity is null or begun.is_in_parts)
         then 'no_contract'
         when begun.contract_id is not null and begun.observed_quantity = 0
         then 'no_usage'
@@ -215,6 +219,7 @@ left join
     on lost.client_id = begun.client_id
     and lost.service_id = begun.service_id
     and lost.run = begun.run
+    and lost.is_in_another_currency = begun.is_in_another_currency
     and {{ stands_on("lost", plus_days(-1, "begun.recoverable_from")) }}
     and {{ plus_days(-1, "begun.recoverable_from") }} < begun.summed_to
 where

@@ -158,7 +158,8 @@ with
                         when netted.posted_amount < 0 then ' was given back already.' else ' of it is invoiced already.'
                     end
             end as explanation,
-            netted.is_within_tolerance,
+            -- What was invoiced once is settled to the last unit.
+            netted.is_within_tolerance and not netted.is_posted as is_within_tolerance,
             netted.is_estimate,
             netted.net_seal as seal,
             case
@@ -180,6 +181,13 @@ with
                     latest.action = 'write_off'
                     and sign(netted.net_amount) = sign(latest.amount)
                     and abs(netted.net_amount) <= abs(latest.amount)
+                then 'written_off'
+                -- What has no price is given up by its quantity.
+                when
+                    latest.action = 'write_off'
+                    and netted.net_amount is null
+                    and latest.amount is null
+                    and abs(coalesce(netted.net_quantity, 0)) <= abs(coalesce(latest.quantity, 0))
                 then 'written_off'
                 when latest.action = 'snooze'
                 then 'snoozed'

@@ -1,14 +1,26 @@
-"""Counting: cases 20-34 and 63. What is one, and what is left out under which name."""
+"""Counting: cases 19-34, 47 and 63. What is one, and what is left out under which name."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 from tests.score.model import Line, Stray, Unit
-from tests.score.msp import SERVICES, Msp
+from tests.score.msp import NEVER, SERVICES, Msp
 from tests.score.planting import agree, count, day, line, listed, moment, near, plants
 
 GIGABYTE = 2**30
+
+
+@plants(19)
+def a_machine_that_is_set_up_anew(msp: Msp) -> Iterator[Line]:
+    """The same machine under a new id, in the place of the old one, is one machine, and what is missing began when it did."""
+    one, number, turn = line(msp, msp.rng.choice(("workstation", "edr"))), msp.rng.randint(1, 5), moment(msp)
+    agree(one, near(msp, number))
+    for unit in count(one, number, until=NEVER)[: msp.rng.randint(1, number)]:
+        old = unit.facts[0]
+        old.until = turn
+        unit.facts.append(msp.fact(old.scope, {**old.row, "id": msp.next("anew")}, turn))
+    yield one
 
 
 @plants(20)
@@ -176,6 +188,19 @@ def a_machine_that_falls_silent(msp: Msp) -> Iterator[Line]:
     yield one
 
 
+@plants(31)
+def a_machine_that_is_silent_for_too_long(msp: Msp) -> Iterator[Line]:
+    """Where a contract says after how many days of silence it counts no more, it counts until then, and not a day longer."""
+    one, number, first = line(msp, "workstation"), msp.rng.randint(1, 4), msp.calendar.first
+    since, turn = first - timedelta(days=msp.rng.randint(15, 40)), day(msp)
+    days = msp.rng.choice((max(14, (turn - since.date()).days), 14, 60))
+    agree(one, near(msp, number), silent_days=days)
+    count(one, number)
+    for unit in count(one, msp.rng.randint(1, 2), lastContact=str(int(since.timestamp()))):
+        unit.off.append((since.date() + timedelta(days=days), date.max))
+    yield one
+
+
 @plants(32)
 def two_tools_that_see_it(msp: Msp) -> Iterator[Line]:
     """The tool that is named counts, the contract's before the service's; what the other lists is only shown."""
@@ -189,6 +214,19 @@ def two_tools_that_see_it(msp: Msp) -> Iterator[Line]:
             listed(one, number, vendor=vendor)
     agree(one, near(msp, numbers[one.way.vendor]))
     yield one
+
+
+@plants(33)
+def a_machine_two_mappings_fit(msp: Msp) -> Iterator[Line]:
+    """It is on one line only: that of the mapping with the smallest priority."""
+    client, number = msp.client(), msp.rng.randint(1, 4)
+    kiosk, other = line(msp, "kiosk", client), line(msp, "workstation", client)
+    agree(kiosk, near(msp, number))
+    agree(other, near(msp, number))
+    count(kiosk, number)
+    count(other, number, displayName="Desk in the kiosk")
+    yield kiosk
+    yield other
 
 
 @plants(33)
@@ -224,7 +262,7 @@ def parts_of_a_gigabyte(msp: Msp) -> Iterator[Line]:
     """A gigabyte may be a part of one; what is included is taken off all the same, and none at all is a zero."""
     one, quarters, turn = line(msp, "space", msp.client()), msp.rng.choice((0, 1, 7, 2801)), moment(msp)
     connection, company = msp.home(one.client, "acronis")
-    first = msp.rng.choice((quarters, 4))
+    first = msp.rng.choice((quarters, 4, 10**9))
     fact = msp.record(one.way, connection, company, value=first * GIGABYTE // 4, measurementUnit="bytes")
     one.units.append(Unit([fact], Decimal(first) / 4))
     if first != quarters:

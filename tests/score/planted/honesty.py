@@ -42,6 +42,18 @@ def a_tool_that_never_answered(msp: Msp) -> Iterator[Line]:
     yield one
 
 
+@plants(1)
+def a_tool_that_is_read_from_a_day_on(msp: Msp) -> Iterator[Line]:
+    """Days before its first reading are left out: of them nothing is known, and nothing is claimed."""
+    one, scope = _alone(msp)
+    number, first = msp.rng.randint(1, 5), moment(msp)
+    agree(one, near(msp, number))
+    count(one, number)
+    count(one, 1, since=moment(msp))
+    scope.own |= {slot: None for slot in msp.calendar.readings if slot < first}
+    yield one
+
+
 @plants(2)
 def an_answer_that_is_suddenly_empty(msp: Msp) -> Iterator[Line]:
     """Nobody believes an empty list after records: what stood there stands, and is stale."""

@@ -1,7 +1,11 @@
 """QuickBooks' recorded traffic becomes customers, items, invoices and their selling lines."""
 
+import httpx
+
+from morton_pipeline.extract.fetch import fetch
+from morton_pipeline.vendors import VENDORS
 from tests.conftest import Connect
-from tests.vendors.replay import replay, rows
+from tests.vendors.replay import AT, replay, rows
 
 
 def test_quickbooks_online(connect: Connect) -> None:
@@ -28,3 +32,20 @@ def test_every_selling_line_is_read_those_inside_a_group_too(connect: Connect) -
         ("501|3", "85.1", "2", "42.55", "2026-10-01"),
         ("503|1", "85.0", "2", "42.5", "2026-10-01"),
     ]
+
+
+def test_trap_1_a_fault_in_a_200_is_a_reading_that_failed(connect: Connect) -> None:
+    said = {"Error": [{"Message": "Error parsing query", "Detail": "QueryParserError", "code": "4000"}]}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "/v3/company/" not in request.url.path:
+            return httpx.Response(200, json={"access_token": "a", "refresh_token": "r", "expires_in": 3600})
+        return httpx.Response(200, json={"Fault": {**said, "type": "ValidationFault"}})
+
+    found = fetch(
+        connect("quickbooks_online"), VENDORS["quickbooks_online"], at=AT, transport=httpx.MockTransport(answer)
+    )
+    assert [extraction.endpoint for extraction in found if extraction.rows is not None] == []
+    errors = {extraction.endpoint: extraction.error for extraction in found}
+    assert errors.pop("invoice_lines", "").endswith("invoice_lines needs invoices, which failed.")
+    assert [error for error in errors.values() if "Error parsing query" not in error] == []
