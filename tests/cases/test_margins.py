@@ -118,6 +118,27 @@ def given_agents_that_are_bought(msp: Scenario) -> None:
     msp.contract("watched", "watch", 3, "6")
 
 
+def given_subscriptions_that_are_suspended(msp: Scenario) -> None:
+    for client, bought in (("suspended-and-charged", 3), ("suspended-and-cancelled", 0), ("suspended-in-part", 2)):
+        msp.client(client)
+        users = msp.licences(client, 3, "PREMIUM")
+        msp.change(users, date(2026, 11, 5), capabilityStatus="Suspended")
+        msp.contract(client, "premium", 3, "22", effective_from="2026-09-01")
+        if bought:
+            msp.subscribed(client, "Premium Plan", bought, cost="18")
+
+
+def given_tools_that_charge_for_more_than_is_there(msp: Scenario) -> None:
+    msp.service("shielded", "mailbox", "3", count_vendor="shield")
+    msp.maps("shielded", "shield", "records", "sku", "Floor")
+    msp.maps("shielded", "pax8", "subscriptions", "product_name", "Shield Floor")
+    msp.client("below-the-floor")
+    msp.reported("below-the-floor", "Floor", "12")
+    floor = msp.subscribed("below-the-floor", "Shield Floor", 30, cost="2")
+    msp.charged("below-the-floor", 30, "60", subscription=floor)
+    msp.contract("below-the-floor", "shielded", 12, "3")
+
+
 def given_licences_nobody_could_read(msp: Scenario) -> None:
     msp.client("margin-stale")
     msp.bought("margin-stale", "PREMIUM", 10)
@@ -333,3 +354,27 @@ def test_case_11_a_contract_that_nothing_counts_is_unknown(mart: Mart) -> None:
     row = mart.margin("uncounted", "upkeep")
     assert numbers(row, "observed_quantity", "purchased_quantity", "source_state") == [None, None, "unknown"]
     assert numbers(row, "cost_amount", "margin_amount", "finding") == [None, None, ""]
+
+
+def test_case_21_what_is_suspended_and_still_charged_is_a_cost_and_no_decrease(mart: Mart) -> None:
+    assert mart.rows("suspended-and-charged") == []
+    row = mart.margin("suspended-and-charged", "premium")
+    assert numbers(
+        row, "contracted_quantity", "observed_quantity", "purchased_quantity", "waste_quantity", "waste_amount"
+    ) == [3, 0, 3, 3, 54]
+    assert row["finding"] == "waste"
+    assert "3 suspended" in row["explanation"]
+
+
+def test_case_21_what_nobody_charges_any_more_is_a_decrease(mart: Mart) -> None:
+    row = mart.row("suspended-and-cancelled")
+    assert (row["kind"], row["variance_quantity"]) == ("no_usage", -3)
+    assert mart.row("suspended-in-part")["variance_quantity"] == -3, "two of three are charged: somebody must look"
+
+
+def test_case_35_a_floor_of_the_cost_is_not_the_client_s_count_and_both_are_kept(mart: Mart) -> None:
+    assert mart.rows("below-the-floor") == [], "the client is billed for what is there"
+    row = mart.margin("below-the-floor", "shielded")
+    assert numbers(row, "contracted_quantity", "observed_quantity", "purchased_quantity") == [12, 12, 30]
+    assert numbers(row, "distributor_invoiced_quantity", "distributor_invoiced_amount", "cost_amount") == [30, 60, 60]
+    assert (row["waste_quantity"], row["margin_amount"]) == (18, -24)

@@ -53,6 +53,14 @@ with
         group by client_id, service_id, vendor
     ),
 
+    -- What is suspended is held and cannot be used; who sold it may charge for it all the same.
+    suspended as (
+        select client_id, service_id, vendor, sum(unit_count) as quantity
+        from {{ ref("int_spells") }}
+        where is_current and standing = 'excluded' and standing_reason = 'suspended_sku'
+        group by client_id, service_id, vendor
+    ),
+
     -- A service that is counted where it is deployed is in use as often as it is counted.
     deployed as (
         select distinct patterns.names as service_id, patterns.vendor
@@ -83,6 +91,7 @@ select
     coalesce(agreed.count_vendor, services.count_vendor) as count_vendor,
     observed.observed_quantity,
     cast(coalesce(within.quantity, 0) as decimal(18, 4)) as within_quantity,
+    cast(coalesce(suspended.quantity, 0) as decimal(18, 4)) as suspended_quantity,
     purchased.vendor as purchased_vendor,
     purchased.is_distributor,
     purchased.quantity as purchased_quantity,
@@ -134,6 +143,11 @@ left join
     on within.client_id = subjects.client_id
     and within.service_id = subjects.service_id
     and within.vendor = coalesce(agreed.count_vendor, services.count_vendor)
+left join
+    suspended
+    on suspended.client_id = subjects.client_id
+    and suspended.service_id = subjects.service_id
+    and suspended.vendor = coalesce(agreed.count_vendor, services.count_vendor)
 left join
     {{ ref("int_assigned_quantities") }} as assigned
     on assigned.client_id = subjects.client_id

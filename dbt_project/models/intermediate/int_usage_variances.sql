@@ -81,12 +81,53 @@ with
         cross join {{ ref("int_money") }} as money
     ),
 
-    varied as (
-        select *, {{ round_money("unrounded_amount", "currency") }} as variance_amount
+    -- What is suspended can be used by nobody, and a distributor charges for it all the same: as long as it does, the
+    -- client owes what was agreed. It is a cost without use, which the margins tell, and nothing to give back.
+    suspended as (
+        select
+            valued.client_id,
+            valued.service_id,
+            valued.period_month,
+            valued.part_from,
+            sum(case when spells.vendor = valued.vendor then spells.unit_count else 0 end) as suspended_quantity,
+            sum(case when distributors.vendor is not null then spells.unit_count else 0 end) as charged_quantity
         from valued
+        inner join
+            {{ ref("int_spells") }} as spells
+            on spells.client_id = valued.client_id
+            and spells.service_id = valued.service_id
+            and spells.spell_from <= valued.measured_on
+            and spells.spell_to > valued.measured_on
+        left join
+            (select distinct vendor from {{ ref("int_list_roles") }} where is_distributor) as distributors
+            on distributors.vendor = spells.vendor
+            and spells.standing = 'counted'
         where
-            billable_quantity <> contracted_quantity
-            or coalesce({{ round_money("unrounded_amount", "currency") }}, 0) <> 0
+            valued.variance_quantity < 0
+            and (
+                distributors.vendor is not null
+                or (spells.standing = 'excluded' and spells.standing_reason = 'suspended_sku')
+            )
+        group by valued.client_id, valued.service_id, valued.period_month, valued.part_from
+    ),
+
+    varied as (
+        select valued.*, {{ round_money("valued.unrounded_amount", "valued.currency") }} as variance_amount
+        from valued
+        left join
+            suspended
+            on suspended.client_id = valued.client_id
+            and suspended.service_id = valued.service_id
+            and suspended.period_month = valued.period_month
+            and suspended.part_from = valued.part_from
+            and suspended.suspended_quantity >= - valued.variance_quantity
+            and suspended.charged_quantity >= valued.contracted_quantity
+        where
+            suspended.client_id is null
+            and (
+                valued.billable_quantity <> valued.contracted_quantity
+                or coalesce({{ round_money("valued.unrounded_amount", "valued.currency") }}, 0) <> 0
+            )
     ),
 
     -- Over the days of a part the run a row belongs to is the last with its sign: it may have ended since. That of a

@@ -71,6 +71,7 @@ select
         case
             when within_quantity > 0 then {{ say_quantity("within_quantity") }} || ' of them within another licence'
         end,
+        case when suspended_quantity > 0 then {{ say_quantity("suspended_quantity") }} || ' suspended' end,
         {{ say_quantity("purchased_quantity") }}
         || ' bought'
         || case when is_distributor then ' through ' else ' at ' end
