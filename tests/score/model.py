@@ -140,6 +140,10 @@ class Line:
     """By month: how many, and at which price, on invoices made by hand."""
     bundle: "Line | None" = None
     """What it is also sold in, one for one."""
+    suspended: list[Unit] = field(default_factory=list)
+    """What nobody can use for now."""
+    charged: list[Unit] = field(default_factory=list)
+    """What a distributor charges for it."""
     amended: "Line | None" = None
     """The same line as it is known at the second mart, where contracts, mappings or exclusions are written anew."""
     answer: "Answer | None" = None
@@ -295,6 +299,10 @@ class _Reckoning:
         variance = billable - agreed
         if not variance and not rounded:
             return
+        suspended, charged = (self._sum(units, measured.on) for units in (self.line.suspended, self.line.charged))
+        if variance < 0 and suspended >= -variance and charged >= agreed:
+            # What is suspended and charged for all the same is a cost, and nothing to give back.
+            return
         if basis in ("average", "daily"):
             measured = [d for d in part if d.sign == (variance > 0) - (variance < 0)][-1]
         ended = measured
@@ -432,9 +440,12 @@ class _Reckoning:
 
     def observed(self, on: date) -> Decimal:
         if on not in self._seen:
-            seen = (u.quantity for u in self.line.units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
-            self._seen[on] = sum(seen, Decimal(0))
+            self._seen[on] = self._sum(self.line.units, on)
         return self._seen[on]
+
+    def _sum(self, units: Sequence[Unit], on: date) -> Decimal:
+        seen = (u.quantity for u in units if u.counts(on) and any(self._is_seen(f, on) for f in u.facts))
+        return sum(seen, Decimal(0))
 
     def _covered(self, on: date) -> Decimal | None:
         """What a bundle under contract holds of it: as many as there are of the bundle."""

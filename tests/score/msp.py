@@ -175,6 +175,14 @@ SPECIAL = (
     Service("space", "gigabyte", "0.10", (Way("acronis", "usages", "usage_name", ("space_used",), "space_used"),)),
     Service("box", "device", "12", (Way("pax8", "subscriptions", "product_name", ("Backup Box",), "Backup Box"),)),
     Service("support", "hour", "95", (Way("pax8", "subscriptions", "product_name", ("Support Hours",), "Support Hours"),)),
+    Service("premium", "licence", "26", (
+        Way("microsoft365", "user_licenses", "sku_part_number", ("PREMIUM_PLAN",), "PREMIUM_PLAN"),
+        Way("pax8", "subscriptions", "product_name", ("Premium Plan",), "Premium Plan"),
+    )),
+    Service("floor", "mailbox", "2.50", (
+        Way("acronis", "usages", "usage_name", ("floor_mailboxes",), "floor_mailboxes"),
+        Way("pax8", "subscriptions", "product_name", ("Floor Plan",), "Floor Plan"),
+    )),
     _licence("biz", "licence", "20", "BIZ_PLAN"),
     _licence("shield", "licence", "5", "SHIELD_PLAN"),
     Service("relay", "mailbox", "3", (Way("relay", "records", "sku", ("Relay",), "Relay"),)),

@@ -12,9 +12,7 @@ DECIDING = "it is about how a person may answer, and whoever may not is refused 
 
 UNDECIDABLE = {
     4: "a list that is not whole is refused before it is loaded, so that no mart ever knows of it",
-    21: f"{BESIDE} what a suspended subscription still costs is a finding of the margins",
     30: f"{BESIDE} what happens to a single person though no total moves is in the changes of records",
-    35: f"{BESIDE} the vendor's minimum is a cost, in the margins",
     52: f"{RUNNING} closing waits for the inputs that are declared",
     59: f"{POSTING} that what is sent is what was approved, whatever the count says by then",
     60: f"{DECIDING} of two at once one wins",

@@ -44,6 +44,21 @@ def licences_assigned_in_every_state(msp: Msp) -> Iterator[Line]:
     yield one
 
 
+@plants(21)
+def what_is_suspended_and_charged_all_the_same(msp: Msp) -> Iterator[Line]:
+    """While the distributor charges for all that was agreed, what is suspended is a cost without use, and no decrease."""
+    one, number, turn = line(msp, "premium", msp.client()), msp.rng.randint(1, 5), moment(msp)
+    agree(one, near(msp, number))
+    count(one, 1)
+    for unit in count(one, number)[: msp.rng.randint(1, number)]:
+        one.suspended.append(Unit([msp.becomes(unit.facts[0], turn, capabilityStatus="Suspended")]))
+    bought = near(msp, int(one.versions[0].quantity))
+    if bought:
+        (charged,) = listed(one, 1, vendor="pax8", quantity=bought)
+        one.charged.append(Unit([charged], Decimal(bought)))
+    yield one
+
+
 @plants(22)
 def more_bought_than_assigned(msp: Msp) -> Iterator[Line]:
     """The mapping chooses the list that is compared; what the other list says of the same SKU is only shown."""
@@ -270,6 +285,17 @@ def parts_of_a_gigabyte(msp: Msp) -> Iterator[Line]:
         one.units.append(Unit([changed], Decimal(quarters) / 4))
     terms = msp.rng.choice(({}, {"model": "included", "included": "1.5"}, {"model": "minimum", "minimum": "2.5"}))
     agree(one, msp.rng.choice((0, 2, 700)), **terms)
+    yield one
+
+
+@plants(35)
+def a_floor_of_the_cost(msp: Msp) -> Iterator[Line]:
+    """A vendor that charges for at least so many says nothing of how many the client has."""
+    one, number = line(msp, "floor", msp.client()), msp.rng.randint(1, 20)
+    (fact,) = listed(one, 1, value=number)
+    one.units.append(Unit([fact], Decimal(number)))
+    agree(one, near(msp, number))
+    listed(one, 1, vendor="pax8", quantity=30)
     yield one
 
 
