@@ -465,10 +465,17 @@ class _Reckoning:
         return place > 0 and fact.is_listed(read[place - 1][1])
 
     def amount(self, first: date, last: date) -> Fraction | None:
-        """The variance of some days, each at its own price, divided by the days of its month."""
-        amounts = [(day.amount, end_of(day.on).day) for day in map(self.day, _days(first, last))]
-        known = [amount / days for amount, days in amounts if amount is not None]
-        return sum(known, Fraction(0)) if known or not amounts else None
+        """The variance of some days, each at its own price, divided by the days of its month.
+
+        What is worth list price is in the main currency, and is not added to what is in the client's own.
+        """
+        days = [self.day(on) for on in _days(first, last)]
+        amounts = [(d.amount, end_of(d.on).day) for d in days if self._is_foreign(d) == self._is_foreign(days[-1])]
+        known = [amount / of for amount, of in amounts if amount is not None]
+        return sum(known, Fraction(0)) if known or not days else None
+
+    def _is_foreign(self, day: _Day) -> bool:
+        return day.is_list_price and self.client.currency != HOME
 
 
 def _against(peak: _Day, last: _Day) -> _Day:

@@ -24,14 +24,18 @@ def _is_over(one: Line) -> bool:
     return one.client.day(calendar.readings[-1]).month != one.client.day(calendar.now).month
 
 
+def _some_day_after(one: Line) -> date:
+    """A day for a decision to end on: that of the second mart where the client is, the day after, or a late one."""
+    calendar = one.msp.calendar
+    until = one.client.day(calendar.later) + timedelta(days=one.msp.rng.choice((0, 1, 30)))
+    return max(until, calendar.decided.date() + timedelta(days=1))
+
+
 @plants(57)
 def an_approval_that_loses_what_it_stands_on(msp: Msp) -> Iterator[Line]:
     """An approval is void when a record, the contract, the mapping, an exclusion or the state of the source is another."""
     one, units = _gap(msp, msp.rng.choice(("workstation", "edr", "seat")))
-    if not one.rows(msp.calendar.now) or one.rows(msp.calendar.now)[-1].period_month != one.client.day(
-        msp.calendar.now
-    ).replace(day=1):
-        units += count(one, 1)
+    units += count(one, 1)
     msp.decisions.append(Decision(*one.key, "approve"))
     is_of_records, holds = True, False
     overnight, contract = msp.calendar.overnight, msp.seeds["contracts"][-1]
@@ -130,9 +134,7 @@ def records_that_somebody_excludes(msp: Msp) -> Iterator[Line]:
     units += count(one, 1)
     out = units[: msp.rng.randint(1, len(units))]
     begins = one.client.day(msp.calendar.now).replace(day=1)
-    until = one.client.day(msp.calendar.later) + timedelta(days=msp.rng.choice((0, 1, 30)))
-    if until <= one.client.day(msp.calendar.decided):
-        until += timedelta(days=1)
+    until = _some_day_after(one)
     names = tuple(str(u.facts[0].row.get("userId") or u.facts[0].row["id"]) for u in out)
     msp.decisions.append(Decision(*one.key, "exclude", until, names))
     left = [replace(u, off=[*u.off, (begins, until)]) if u in out else u for u in one.units]
@@ -146,9 +148,7 @@ def what_is_written_off_until_a_day(msp: Msp) -> Iterator[Line]:
     """It comes back on its day where the client is, and before that when it grows."""
     one, units = _gap(msp, msp.rng.choice(("workstation", "edr")))
     units += count(one, 1)
-    until = one.client.day(msp.calendar.later) + timedelta(days=msp.rng.choice((0, 1, 30)))
-    if until <= one.client.day(msp.calendar.decided):
-        until += timedelta(days=1)
+    until = _some_day_after(one)
     msp.decisions.append(Decision(*one.key, "write_off", until))
     if msp.rng.random() < 0.4:
         count(one, 1, since=msp.calendar.overnight)
