@@ -354,6 +354,17 @@ def test_the_seeds_are_kept_once_for_each_change(told: Told) -> None:
     assert sum(head[0] == "bundle_service_id" for head in heads) == 1, "what does not change is kept once"
 
 
+def test_evidence_says_what_was_lost_since_it_began(told: Told, morton: Callable[..., Result]) -> None:
+    fourth = told.mart("fourth")
+    shutil.copy(fourth.published, told.book.published)
+    row = fourth.row("northwind", month="2026-11")
+    # One of four is beyond the contract since the fifth of October: 27 days of it, and all of November.
+    assert row["lost_unit_days"] == 27 + 30
+    amount = (Decimal(10) * 27 / 31 + 10).quantize(Decimal("0.01"))
+    said = f"57 unit-days since 2026-10-05, worth {amount} USD; {amount} of it can still be billed."
+    assert said in morton("evidence", row["discrepancy_id"]).output
+
+
 def test_the_page_shows_what_its_commands_say(told: Told, morton: Callable[..., Result]) -> None:
     """Each command of the page is run on the book as it stood with its fourth mart, in the page's order."""
     shutil.copy(told.mart("fourth").published, told.book.published)

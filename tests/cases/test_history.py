@@ -76,6 +76,11 @@ def given_a_closed_month_in_the_accounting_system(msp: Scenario) -> None:
         if client == "amended-in-the-books":
             msp.invoice(client, "2026-10-31", ("workstation", 2, "10", "2026-10-01"))
             msp.edit("contracts", contract_id, quantity="4")
+    msp.service("fee", "other", "100", accounting_item_id="item-fee")
+    msp.client("fee-amended", accounting_customer_id="qb-fee-amended")
+    msp.contract("fee-amended", "fee", 1, "100", "flat", effective_from="2026-10-01", note="fee of October")
+    msp.invoice("fee-amended", "2026-10-31", ("fee", 1, "100", "2026-10-01"), ("fee", 2, "100", "2026-11-01"))
+    msp.edit("contracts", "fee of October", quantity="2")
     msp.invoice("invoiced-in-arrears", "2026-11-21", ("workstation", 2, "10", "2026-10-01"), since=LATER_DAY)
 
 
@@ -170,6 +175,15 @@ def test_a_contract_amended_to_what_was_counted_moves_units_and_owes_nothing(mar
     assert [(r["kind"], r["variance_quantity"]) for r in before] == [("under_billed", 2)]
     assert after.rows("amended-in-the-books", month="2026-10") == before
     assert after.rows("amended-in-the-books", kind="correction") == []
+
+
+def test_case_53_a_fee_amended_later_is_corrected_though_nothing_counts_it(mart: Mart, after: Mart) -> None:
+    before = mart.rows("fee-amended", month=None)
+    assert [(f"{r['period_month']:%Y-%m}", r["kind"], r["variance_quantity"]) for r in before] == [
+        ("2026-11", "invoice_mismatch", -1)
+    ]
+    row = after.row("fee-amended")
+    assert (row["kind"], row["corrects_month"], row["variance_amount"]) == ("correction", OCTOBER, 100)
 
 
 def test_an_invoice_that_comes_after_the_month_was_closed_takes_from_its_mismatch(mart: Mart, after: Mart) -> None:

@@ -23,6 +23,7 @@ DECISION = {
     "period_month": date(2026, 11, 1), "client_id": "contoso", "service_id": "rmm", "kind": "under_billed",
     "quantity": Decimal(7), "amount": Decimal("94.5"), "currency": "USD", "reason": "", "decided_by": "Dana",
     "decided_at": pd.Timestamp("2026-11-23T08:00:00+02:00"), "until_on": None, "is_latest": True,
+    "cause": None, "undoes": None,
 }  # fmt: skip
 
 
