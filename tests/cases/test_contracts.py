@@ -40,6 +40,8 @@ def given_usage_without_a_contract(msp: Scenario) -> None:
     msp.client("uncovered")
     msp.devices("uncovered", 3)
     msp.devices("uncovered", 1, nodeClass="HYPERV_VMM_HOST")
+    msp.client("uncovered-for-long", back_bill_days="10")
+    msp.devices("uncovered-for-long", 1, nodeClass="HYPERV_VMM_HOST")
 
 
 def given_a_contract_without_usage(msp: Scenario) -> None:
@@ -153,6 +155,12 @@ def test_case_36_usage_without_a_contract_is_an_estimate_at_list_price(mart: Mar
     )
     assert row["is_estimate"]
     assert "an estimate" in row["explanation"]
+
+
+@pytest.mark.parametrize("client", ["uncovered", "uncovered-for-long"])
+def test_what_has_no_price_has_nothing_to_recover_open_or_closed(mart: Mart, after: Mart, client: str) -> None:
+    rows = [m.row(client, service_id="hypervisor", month="2026-10") for m in (mart, after)]
+    assert [r["recoverable_amount"] for r in rows] == [None, None]
 
 
 def test_case_36_usage_without_any_price_is_still_a_row(mart: Mart) -> None:

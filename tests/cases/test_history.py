@@ -212,8 +212,3 @@ def test_case_54_what_may_be_billed_of_a_closed_month_lapses_day_by_day(mart: Ma
     # Two at 31.00 since the 17th: from the 21st, and a day later from the 22nd.
     assert (row["accumulated_amount"], row["recoverable_amount"]) == (30, 22)
     assert (now["accumulated_amount"], now["recoverable_amount"]) == (30, 20)
-
-
-def test_what_has_no_price_has_nothing_to_recover_open_or_closed(mart: Mart, after: Mart) -> None:
-    rows = [m.row("uncovered", service_id="hypervisor", month="2026-10") for m in (mart, after)]
-    assert [r["recoverable_amount"] for r in rows] == [None, None]

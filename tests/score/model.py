@@ -315,7 +315,7 @@ class _Reckoning:
         if state != "known" and min(began, last) > min(j.seen for j in judged):
             # What began after the last good reading was not seen by anybody.
             return
-        since = max(began, self.recoverable_from)
+        since, accumulated = max(began, self.recoverable_from), self.amount(began, ended.on)
         lost = sum((self.day(on).variance for on in _days(began, ended.on)), Decimal(0))
         version = deciding.version
         owed = rounded or variance
@@ -325,7 +325,7 @@ class _Reckoning:
             month, self.client.id, self.line.service.id,
             "no_contract" if version is None and deciding.covered is None else "no_usage" if is_nothing else kind,
             observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
-            _money(self.amount(began, ended.on), currency), _recoverable(self.amount(since, ended.on), currency), lost,
+            _money(accumulated, currency), None if accumulated is None else _recoverable(self.amount(since, ended.on), currency), lost,
             min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
             _is_tolerated(version, variance, lost), version is None,
         )  # fmt: skip

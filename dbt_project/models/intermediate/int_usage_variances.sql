@@ -207,7 +207,8 @@ select
         else 'over_billed'
     end as kind,
     case
-        when begun.recoverable_from > begun.summed_to
+        -- What has no price has nothing to recover, and not zero of it.
+        when begun.recoverable_from > begun.summed_to and begun.accumulated_amount is not null
         then 0
         when lost.client_id is null
         then begun.accumulated_amount
