@@ -44,6 +44,7 @@ _ROWS = {
             on stretches.client_id = kept.client_id
             and stretches.service_id = kept.service_id
             and stretches.run = variances.run
+            and stretches.is_in_another_currency = variances.is_in_another_currency
             and stretches.position_from <= variances.summed_to
     )""",
     "closed_terms": "intermediate.int_period_terms join due using (client_id, period_month)",

@@ -60,6 +60,12 @@ def given_a_closed_month_that_lapses(msp: Scenario) -> None:
     msp.contract("lapsing", "workstation", 10, "31")
 
 
+def given_a_closed_month_in_two_currencies(msp: Scenario) -> None:
+    msp.client("first-at-list-price", currency="EUR")
+    msp.devices("first-at-list-price", 3)
+    msp.contract("first-at-list-price", "workstation", 1, "31", effective_from="2026-10-15")
+
+
 def given_a_list_price_that_changes(msp: Scenario) -> None:
     msp.service("gadget", "licence", "50")
     msp.maps("gadget", "microsoft365", "user_licenses", "sku_part_number", "GADGET")
@@ -212,3 +218,9 @@ def test_case_54_what_may_be_billed_of_a_closed_month_lapses_day_by_day(mart: Ma
     # Two at 31.00 since the 17th: from the 21st, and a day later from the 22nd.
     assert (row["accumulated_amount"], row["recoverable_amount"]) == (30, 22)
     assert (now["accumulated_amount"], now["recoverable_amount"]) == (30, 20)
+
+
+def test_case_68_what_may_be_billed_of_a_closed_month_is_of_one_currency(mart: Mart, after: Mart) -> None:
+    """Until the 15th it was three at list price, in dollars; then two too few at 31.00, for 17 of 31 days."""
+    for row in (m.row("first-at-list-price", month="2026-10") for m in (mart, after)):
+        assert (row["currency"], row["accumulated_amount"], row["recoverable_amount"]) == ("EUR", 34, 34)

@@ -663,6 +663,8 @@ class Stray:
     """From when they have been astray."""
     ends_at: datetime = NEVER
     """When somebody says whose they are."""
+    claimed: dict[Fact, tuple[Client, date]] = field(default_factory=dict)
+    """Those of them that are a client's from a day on."""
     quantities: list[Decimal] = field(default_factory=list)
 
     @property
@@ -683,7 +685,7 @@ class Stray:
                 continue
             count = self.quantities[n] if self.quantities else Decimal(1)
             since = max(client.day(seen[0]), self.begins)
-            if since > today:
+            if since > today or (fact in self.claimed and self.claimed[fact][0].day(now) >= self.claimed[fact][1]):
                 continue
             quantity, began = quantity + count, min(began, since)
             prices.add(price)

@@ -277,7 +277,7 @@ def parts_of_a_gigabyte(msp: Msp) -> Iterator[Line]:
     """A gigabyte may be a part of one; what is included is taken off all the same, and none at all is a zero."""
     one, quarters, turn = line(msp, "space", msp.client()), msp.rng.choice((0, 1, 7, 2801)), moment(msp)
     connection, company = msp.home(one.client, "acronis")
-    first = msp.rng.choice((quarters, 4, 10**7))
+    first = msp.rng.choice((quarters, 4, 40001))
     fact = msp.record(one.way, connection, company, value=first * GIGABYTE // 4, measurementUnit="bytes")
     one.units.append(Unit([fact], Decimal(first) / 4))
     if first != quarters:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from tests.score.model import Line, Stray, Unit, list_price
-from tests.score.msp import SERVICES, Fact, Msp
+from tests.score.msp import SERVICES, Client, Fact, Msp
 from tests.score.planting import agree, count, day, line, listed, moment, near, plants
 
 
@@ -143,18 +143,21 @@ def a_tenant_that_clients_share(msp: Msp) -> Iterator[Line | Stray]:
     connection = msp.connection("microsoft365")
     tenant, turn = msp.listed_company(connection), day(msp)
     left: list[Fact] = []
+    claimed: dict[Fact, tuple[Client, date]] = {}
     domains = [f"{one.client.id}.example.com" for one in lines]
     for one, domain in zip(lines, domains, strict=True):
         begins = turn if one is lines[1] and msp.rng.random() < 0.4 else date.min
         msp.maps(one.client, connection, tenant, begins=begins, field="user_principal_name", pattern=f"*@{domain}")
+        # Whatever else it buys of Microsoft is in a tenant of its own.
+        one.client.homes["microsoft365"] = msp.connection("microsoft365", 2)
         number = msp.rng.randint(1, 4)
         agree(one, near(msp, number))
         facts = [f for _ in range(number) for f in listed(one, 1, at=(connection, tenant), userPrincipalName=f"{msp.next('p')}@{domain}")]  # fmt: skip
         one.units += [Unit([f], begins=begins) for f in facts]
         if begins > date.min:
-            # Before that day they were nobody's, which is a row only while it is so.
-            astray = [f for f in facts if msp.calendar.now.date() < begins]
-            left += astray
+            # Before that day they are nobody's, which is a row only while it is so.
+            left += facts
+            claimed |= dict.fromkeys(facts, (one.client, begins))
     # One of the second's people is billed to the first, by name.
     (lent,) = listed(lines[1], 1, at=(connection, tenant), userPrincipalName=f"lent@{domains[1]}")
     msp.maps(lines[0].client, connection, tenant, field="user_principal_name", pattern=f"Lent@{domains[1]}")
@@ -162,7 +165,7 @@ def a_tenant_that_clients_share(msp: Msp) -> Iterator[Line | Stray]:
     lines[0].units.append(Unit([lent]))
     left += [f for _ in range(msp.rng.randint(0, 2)) for f in listed(lines[0], 1, at=(connection, tenant), userPrincipalName=f"{msp.next('p')}@else.example.com")]  # fmt: skip
     yield from lines
-    yield Stray(msp, left, [list_price(service)] * len(left), None, f"{tenant} (unallocated)")
+    yield Stray(msp, left, [list_price(service)] * len(left), None, f"{tenant} (unallocated)", claimed=claimed)
 
 
 @plants(17)
