@@ -11,6 +11,9 @@ from morton_pipeline.book import Book
 from morton_pipeline.what_if import changed, difference, parse_add, parse_set
 from tests.cases.scenario import LATER, Scenario
 
+pytestmark = pytest.mark.xdist_group("what-if")
+"""Two marts are built for these tests: by one worker."""
+
 
 def given_clients_with_a_rule_to_try(msp: Scenario) -> None:
     msp.service("tried", "device", "40")
