@@ -22,7 +22,8 @@ DECISION = {
     "decision_id": "d1", "discrepancy_id": "a1b2c3d4e5f6", "version": 1, "action": "approve", "seal": "00",
     "period_month": date(2026, 11, 1), "client_id": "contoso", "service_id": "rmm", "kind": "under_billed",
     "quantity": Decimal(7), "amount": Decimal("94.5"), "currency": "USD", "reason": "", "decided_by": "Dana",
-    "decided_at": pd.Timestamp("2026-11-23T08:00:00+02:00"), "until_on": None, "is_latest": True,
+    "decided_at": pd.Timestamp("2026-11-23T08:00:00+02:00"), "until_on": None, "undoes": None,
+    "cause": None, "is_latest": True,
 }  # fmt: skip
 
 
