@@ -238,7 +238,7 @@ def refresh_decisions(book: Book, at: datetime) -> None:
     with held(book, "decide"):
         before_build(book, at)
         try:
-            build(book, ["stg_ledger__invoice_lines+", "discrepancies+"])
+            build(book, ["stg_ledger__invoice_lines+", "discrepancies+", "fix_tasks"])
         except BuildFailed:
             # A table these stand on may be missing, in a warehouse that was built by an earlier version.
             build(book)

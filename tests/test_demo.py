@@ -144,6 +144,15 @@ def _apart(found: set[Any], expected: set[Any]) -> str:
     return f"missing: {missing}\nnot of the world: {extra}"
 
 
+def test_every_unit_of_a_change_is_a_record_with_its_dates(demo: Path) -> None:
+    sql = "select kind, unexplained_quantity from marts.discrepancies where unexplained_quantity is not null"
+    found = published(demo, sql)
+    assert len(found) > 10, "the world has changes since count and contract agreed"
+    assert [row for row in found if row[1] != 0] == []
+    named = "select count(*) from marts.discrepancy_evidence where change <> 'kept' and extraction_id is null"
+    assert published(demo, named) == [(0,)], "whoever came or went did so in a reading"
+
+
 def _two_of_one_client(book: Path) -> list[dict[str, Any]]:
     rows = [r for r in listed(book, "discrepancies", "--kind", "under_billed") if r["source_state"] == "known"]
     by_client: dict[str, list[dict[str, Any]]] = {}

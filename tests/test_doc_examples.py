@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"^```\w+ title=\"([^\"\n]+)\"\n(.*?)^```$", re.M | re.S)
-PAGES = ("contracts", "before-you-merge", "approvals", "exclusions")
+PAGES = ("contracts", "before-you-merge", "approvals", "exclusions", "changes")
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
