@@ -358,10 +358,11 @@ def test_evidence_says_what_was_lost_since_it_began(told: Told, morton: Callable
     fourth = told.mart("fourth")
     shutil.copy(fourth.published, told.book.published)
     row = fourth.row("northwind", month="2026-11")
-    # One of four is beyond the contract since the fifth of October: 27 days of it, and all of November.
-    assert row["lost_unit_days"] == 27 + 30
-    amount = (Decimal(10) * 27 / 31 + 10).quantize(Decimal("0.01"))
-    said = f"57 unit-days since 2026-10-05, worth {amount} USD; {amount} of it can still be billed."
+    # One of four is beyond the contract since the fifth of October: 27 days of it, all of November, and twelve days of
+    # December, when what November ended with was measured.
+    assert row["lost_unit_days"] == 27 + 30 + 12
+    amount = (Decimal(10) * 27 / 31 + 10 + Decimal(10) * 12 / 31).quantize(Decimal("0.01"))
+    said = f"69 unit-days since 2026-10-05, worth {amount} USD; {amount} of it can still be billed."
     assert said in morton("evidence", row["discrepancy_id"]).output
 
 

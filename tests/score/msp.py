@@ -550,8 +550,9 @@ class Msp:
     # The book.
 
     def connection_lines(self) -> Iterator[str]:
-        """Its part of connections.yaml."""
-        for name, vendor in self.connections.items():
+        """Its part of connections.yaml; an account in which nobody came to stand is not one."""
+        asked = {s.connection for s in self.scopes.values()}
+        for name, vendor in ((name, vendor) for name, vendor in self.connections.items() if name in asked):
             tenants = sorted({s.tenant for s in self.scopes.values() if s.connection == name and s.tenant})
             yield connection_line(name, vendor, tenants)
 
