@@ -1,6 +1,6 @@
 """Cases 42-46, 55: which count of a month is billed, and what of it when the contract changes in the month."""
 
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
@@ -93,6 +93,27 @@ def given_units_under_notice(msp: Scenario) -> None:
         msp.devices(client, 7)
         msp.devices(client, 3, until=gone_on)
         msp.contract(client, "workstation", 10, "10", notice_days="30")
+    # Only what leaves its tool, and nothing came in its place, is billed on: not what we leave out or bill elsewhere.
+    for client in ("left-out", "moved-away", "replaced"):
+        msp.client(client)
+        msp.contract(client, "workstation", 10, "10", notice_days="30")
+    msp.client("moved-to")
+    turn = date(2026, 11, 5)
+    for record in msp.devices("left-out", 10)[:3]:
+        msp.exclusion(client_id="left-out", record_id=record, effective_from=f"{turn}")
+    msp.devices("moved-away", 7)
+    msp.devices("moved-away", 3, site="moving", is_mapped=False)
+    msp.mapping("moved-away", "rmm", "moving", effective_to=f"{turn}")
+    msp.mapping("moved-to", "rmm", "moving", effective_from=f"{turn}")
+    msp.devices("replaced", 7)
+    msp.devices("replaced", 3, until=turn)
+    msp.devices("replaced", 4, since=turn + timedelta(days=2))
+    # Under notice at the end of October, and when that was measured, five days later.
+    msp.client("late-notice")
+    msp.licences("late-notice", 7)
+    msp.licences("late-notice", 3, until=date(2026, 10, 18))
+    msp.contract("late-notice", "seat", 10, "10", notice_days="30")
+    msp.fail("m365", "late-notice", since=date(2026, 10, 20), until=date(2026, 11, 5))
 
 
 def given_what_is_given_every_month(msp: Scenario) -> None:
@@ -243,6 +264,19 @@ def test_case_55_what_has_gone_is_billed_while_its_notice_lasts(mart: Mart) -> N
     assert mart.rows("in-notice", month=None) == []
     row = mart.row("after-notice")
     assert (row["kind"], row["variance_quantity"], row["began_on"]) == ("over_billed", -3, date(2026, 11, 4))
+
+
+@pytest.mark.parametrize(("client", "variance"), [("left-out", -3), ("moved-away", -3), ("replaced", 1)])
+def test_case_55_only_what_leaves_its_tool_for_good_has_a_notice(mart: Mart, client: str, variance: int) -> None:
+    row = mart.row(client)
+    assert row["variance_quantity"] == variance
+    assert "notice" not in row["explanation"]
+
+
+def test_case_55_a_month_that_was_measured_late_knows_of_notice(mart: Mart) -> None:
+    assert mart.rows("late-notice", month="2026-10") == []
+    row = mart.row("late-notice")
+    assert (row["kind"], row["variance_quantity"], row["began_on"]) == ("over_billed", -3, date(2026, 11, 17))
 
 
 def test_case_46_what_is_given_every_month_is_a_line_of_its_own(mart: Mart) -> None:

@@ -155,11 +155,11 @@ with
             {{ amount_by("measured", "decided.measured_on") }} as accumulated_amount,
             {{ unit_days_by("measured", "decided.measured_on") }} as lost_unit_days,
             measured.run,
-            case
+            case when decided.notice_days > 0 then measured.noticed_quantity else 0 end + case
                 when decided.covered_quantity is null
                 then measured.observed_quantity
-                when measured.observed_quantity > measured.covered_quantity
-                then measured.observed_quantity - measured.covered_quantity
+                when measured.observed_quantity > coalesce(measured.covered_quantity, decided.covered_quantity)
+                then measured.observed_quantity - coalesce(measured.covered_quantity, decided.covered_quantity)
                 else 0
             end as charged_quantity,
             decided.billing_model,
@@ -218,7 +218,7 @@ select
     chosen.tolerance_quantity,
     chosen.is_list_price,
     chosen.covered_quantity,
-    chosen.charged_quantity,
+    coalesce(late_priced.charged_quantity, chosen.charged_quantity) as charged_quantity,
     coalesce(late_priced.price, chosen.price) as price,
     late_priced.client_id is not null as is_late_measured,
     case when late_priced.client_id is not null then chosen.measured_on else chosen.stands_until_on end as measured_on,

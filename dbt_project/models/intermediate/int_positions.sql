@@ -80,12 +80,54 @@ with
         from {{ ref("int_first_observed") }}
     ),
 
+    notices as (
+        select distinct contracts.client_id, contracts.service_id, services.counted_as, contracts.notice_days
+        from {{ ref("int_contract_versions") }} as contracts
+        inner join {{ ref("int_services") }} as services on services.service_id = contracts.service_id
+        where contracts.notice_days > 0
+    ),
+
+    -- What its tool no longer tells of, or says is fewer or out of use: not what we leave out, map elsewhere or bundle.
+    leavers as (
+        select
+            noticed.client_id,
+            noticed.service_id,
+            turns.vendor,
+            turns.turned_on as left_on,
+            sum(
+                turns.from_quantity - case when turns.to_standing = 'counted' then turns.to_quantity else 0 end
+            ) as quantity
+        from {{ ref("int_record_turns") }} as turns
+        inner join
+            (select distinct client_id, service_id, counted_as from notices) as noticed
+            on noticed.client_id = turns.from_client_id
+            and noticed.counted_as = turns.from_service_id
+        where
+            turns.from_standing = 'counted'
+            and (
+                turns.to_standing is null
+                or (
+                    turns.to_client_id = turns.from_client_id
+                    and coalesce(turns.to_service_id, turns.from_service_id) = turns.from_service_id
+                    and (
+                        turns.to_standing = 'unknown_state'
+                        or (turns.to_standing = 'counted' and turns.to_quantity < turns.from_quantity)
+                        or (turns.to_standing = 'excluded' and turns.to_reason not like 'exclusion %')
+                    )
+                )
+            )
+        group by noticed.client_id, noticed.service_id, turns.vendor, turns.turned_on
+    ),
+
     own_points as (
         select client_id, service_id, point_on
         from versions
         union
         select client_id, service_id, point_on
         from counts
+        union
+        select client_id, service_id, left_on as point_on
+        from leavers
         union
         select bundled.client_id, bundled.component_service_id as service_id, points.point_on
         from bundled
@@ -99,10 +141,6 @@ with
             ) as points
             on points.client_id = bundled.client_id
             and points.service_id = bundled.bundle_service_id
-    ),
-
-    notices as (
-        select distinct client_id, service_id, notice_days from {{ ref("int_contract_versions") }} where notice_days > 0
     ),
 
     points as (
@@ -298,8 +336,8 @@ with
         where coalesce(covered.is_bundle_observed, true)
     ),
 
-    -- What has gone is still chargeable while its notice lasts.
-    noticed as (
+    -- What has left is still charged while its notice lasts, unless something else has come in its place.
+    before as (
         select
             observed.client_id,
             observed.service_id,
@@ -316,14 +354,37 @@ with
         group by observed.client_id, observed.service_id, observed.position_from
     ),
 
+    left_since as (
+        select observed.client_id, observed.service_id, observed.position_from, sum(leavers.quantity) as quantity
+        from observed
+        inner join
+            leavers
+            on leavers.client_id = observed.client_id
+            and leavers.service_id = observed.service_id
+            and leavers.vendor = observed.vendor
+            and leavers.left_on <= observed.position_from
+            and leavers.left_on > {{ plus_days("-observed.notice_days", "observed.position_from") }}
+        where observed.notice_days > 0
+        group by observed.client_id, observed.service_id, observed.position_from
+    ),
+
     charged as (
-        select observed.*, coalesce(noticed.quantity, observed.chargeable_quantity) as charged_quantity
+        select
+            observed.*,
+            observed.chargeable_quantity + coalesce(
+                least(coalesce(left_since.quantity, 0), before.quantity - observed.chargeable_quantity), 0
+            ) as charged_quantity
         from observed
         left join
-            noticed
-            on noticed.client_id = observed.client_id
-            and noticed.service_id = observed.service_id
-            and noticed.position_from = observed.position_from
+            before
+            on before.client_id = observed.client_id
+            and before.service_id = observed.service_id
+            and before.position_from = observed.position_from
+        left join
+            left_since
+            on left_since.client_id = observed.client_id
+            and left_since.service_id = observed.service_id
+            and left_since.position_from = observed.position_from
     ),
 
     billed as (
@@ -358,6 +419,7 @@ with
             cast(billed.observed_quantity as decimal(18, 4)) as observed_quantity,
             cast(billed.covered_quantity as decimal(18, 4)) as covered_quantity,
             cast(billed.charged_quantity as decimal(18, 4)) as charged_quantity,
+            cast(billed.charged_quantity - billed.chargeable_quantity as decimal(18, 4)) as noticed_quantity,
             billed.quantity as contracted_quantity,
             billed.billable_quantity,
             coalesce(billable_step.unit_price, billed.list_price) as price,
