@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from math import ceil
 from typing import NamedTuple
 
@@ -418,10 +419,11 @@ class _Reckoning:
         return self._days[on]
 
     def _terms(self, terms: _Day, counted: _Day) -> _Day:
-        """The count of one day under the terms of another."""
-        return self._valued(
-            terms.on, terms.version, counted.observed, counted.covered, _beyond(counted.observed, counted.covered)
-        )
+        """The count of one day under the terms of another, and what was under notice on it where those know of notice."""
+        noticed = self._charged(counted.on) - _beyond(counted.observed, counted.covered)
+        covered = None if terms.covered is None else terms.covered if counted.covered is None else counted.covered
+        charged = _beyond(counted.observed, covered) + (noticed if terms.version and terms.version.notice else 0)
+        return self._valued(terms.on, terms.version, counted.observed, covered, charged)
 
     def _valued(self, on: date, version: Version | None, observed: Decimal, covered: Decimal | None, charged: Decimal) -> _Day:  # fmt: skip
         billable = version.billable(charged, on) if version else charged
@@ -452,10 +454,15 @@ class _Reckoning:
         return self.bundle.day(on).observed if self.bundle and self.bundle.line.version(on) else None
 
     def _charged(self, on: date) -> Decimal:
-        """What is not in a bundle; what has gone is still charged while its notice lasts."""
-        version = self.line.version(on)
-        window = _days(max(self.first, on - (version.notice if version else 0) * DAY), on)
-        return max((_beyond(self.observed(day), self._covered(day)) for day in window), default=Decimal(0))
+        """What is not in a bundle, and what has left its tool while its notice lasts, as far as nothing came instead."""
+        version, present = self.line.version(on), _beyond(self.observed(on), self._covered(on))
+        notice = _days(max(self.first, on - version.notice * DAY), on) if version and version.notice else []
+        left = sum((u.quantity for before, day in pairwise(notice) for u in self.line.units if self._leaves(u, before, day)), Decimal(0))  # fmt: skip
+        highest = max((_beyond(self.observed(day), self._covered(day)) for day in notice), default=present)
+        return present + min(left, highest - present)
+
+    def _leaves(self, unit: Unit, before: date, day: date) -> bool:
+        return self._sum([unit], before) > 0 and not any(self._is_seen(f, day) for f in unit.facts)
 
     def _is_seen(self, fact: Fact, on: date) -> bool:
         if fact.scope not in self._read:
