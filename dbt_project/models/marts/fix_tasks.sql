@@ -15,9 +15,14 @@ with
             given_up.*,
             clients.today_on,
             row_number() over (
-                partition by given_up.client_id, given_up.service_id, given_up.kind, given_up.cause
+                partition by given_up.client_id, given_up.service_id, given_up.kind, given_up.cause, given_up.currency
                 order by given_up.decided_at desc, given_up.decision_id
-            ) as place
+            ) as place,
+            -- A write-off that is renewed gives up the same money, not more of it.
+            row_number() over (
+                partition by given_up.discrepancy_id order by given_up.decided_at desc, given_up.decision_id
+            )
+            = 1 as is_last_of_row
         from given_up
         left join {{ ref("int_clients") }} as clients on clients.client_id = given_up.client_id
     ),
@@ -34,11 +39,12 @@ with
             max(case when place = 1 then decided_by end) as last_decided_by,
             max(case when place = 1 then reason end) as last_reason,
             max(until_on) as holds_until_on,
+            -- What was left out is no money; sums are of one currency.
             max(case when action = 'write_off' then currency end) as currency,
-            sum(case when action = 'write_off' then amount end) as written_off_amount,
+            sum(case when action = 'write_off' and is_last_of_row then amount end) as written_off_amount,
             max(today_on) as today_on
         from placed
-        group by client_id, service_id, kind, cause
+        group by client_id, service_id, kind, cause, currency
     )
 
 select
