@@ -296,7 +296,10 @@ def count_rule(contract: Mapping[str, Any]) -> str:
         until = f" until {contract['committed_until']}" if contract["committed_until"] else ""
         said.append(f"No fewer than {plain(contract['committed_quantity'])} are billed{until}, as committed.")
     if contract["notice_days"]:
-        said.append(f"What has gone is billed for another {contract['notice_days']} days, as the notice says.")
+        days = contract["notice_days"]
+        said.append(f"What has gone without another in its place is billed for {days} days more, as the notice says.")
+    if contract["silent_days"]:
+        said.append(f"A device that has not reported for {contract['silent_days']} days is not counted.")
     return " ".join(said)
 
 

@@ -108,7 +108,7 @@ def _sums(row: Row) -> list[tuple[str, str]]:
         found += [(f"Counted{tool}", plain(observed))] if observed is not None else []
         to_bill = (agreed or Decimal(0)) + (variance or Decimal(0))
         if observed is not None and to_bill != observed:
-            found.append(("Of these to be billed, by the contract", plain(to_bill)))
+            found.append(("To be billed, by the contract", plain(to_bill)))
         found.append(("Agreed, and charged already", plain(agreed or Decimal(0))))
     if variance is not None:
         found.append(("Difference", plain(variance)))

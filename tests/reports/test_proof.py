@@ -11,7 +11,7 @@ from morton_pipeline.seeds import SEEDS
 CONTRACT: dict[str, Any] = {
     "billing_model": "per_unit", "contracted_quantity": Decimal(40), "unit_price": Decimal("12.5"), "currency": "EUR",
     "minimum_quantity": Decimal(10), "included_quantity": Decimal(5), "price_tiers": "1 at 40, 11 at 35.5", "tier_method": "graduated",
-    "count_basis": "period_end", "committed_quantity": None, "committed_until": None, "notice_days": None,
+    "count_basis": "period_end", "committed_quantity": None, "committed_until": None, "notice_days": None, "silent_days": None,
 }  # fmt: skip
 SAID = {
     "per_unit": "Each one counted is billed at 12.50 EUR a month.",
@@ -43,9 +43,9 @@ def test_every_basis_is_said_by_a_sentence_of_its_own() -> None:
     )
 
 
-def test_a_commitment_and_a_notice_are_said() -> None:
-    said = count_rule(
-        CONTRACT | {"committed_quantity": Decimal(30), "committed_until": "2027-01-01", "notice_days": 30}
-    )
+def test_a_commitment_a_notice_and_a_silence_are_said() -> None:
+    terms = {"committed_quantity": Decimal(30), "committed_until": "2027-01-01", "notice_days": 30, "silent_days": 60}
+    said = count_rule(CONTRACT | terms)
     assert "No fewer than 30 are billed until 2027-01-01, as committed." in said
-    assert "billed for another 30 days" in said
+    assert "billed for 30 days more" in said
+    assert said.endswith("A device that has not reported for 60 days is not counted.")

@@ -48,6 +48,7 @@ select
     contracts.committed_quantity,
     contracts.committed_until,
     contracts.notice_days,
+    contracts.silent_days,
     contracts.note,
     lower(coalesce(contracts.proof_names, 'hidden')) as proof_names,
     -- Of a month that saw several versions the texts were kept as one.
