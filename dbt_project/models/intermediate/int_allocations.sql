@@ -1,6 +1,5 @@
 -- Which rows of company_mappings.csv a record fits, in companies that several clients share: each such row names a
--- column
--- of the record and what it must read. The field is data, so each endpoint looks its columns up by name.
+-- column of the record and what it must read. The field is data, so each endpoint looks its columns up by name.
 with
 
     shares as (

@@ -1,6 +1,5 @@
 -- The days on which what a client has agreed to changed in another way than its price: a quantity, a term, a
--- beginning, an
--- end. Versions that begin with the seed began before anybody looked.
+-- beginning, an end. Versions that begin with the seed began before anybody looked.
 with
 
     versions as (

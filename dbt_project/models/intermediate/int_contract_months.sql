@@ -1,6 +1,6 @@
--- What the recurring invoice of a month should bill of a service: the contract's quantity and what it costs at the
--- end of
--- the month, or now. Under average and daily every version of the month has its share of the days, also one to come.
+-- What the recurring invoice of a month should bill of a service: the contract's quantity and what it costs at the end
+-- of the month, or now. Under average and daily every version of the month has its share of the days, also one to
+-- come.
 with
 
     versions as (

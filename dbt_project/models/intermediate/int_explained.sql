@@ -1,6 +1,5 @@
 -- What explains a finding beside the records that came and went: what changed in the contract meanwhile, and how much
--- of
--- the change no record accounts for.
+-- of the change no record accounts for.
 with
 
     -- A bundle may be counted by the records of a component, in that one's unit.

@@ -34,8 +34,8 @@ with
     ),
 
     -- Line amounts as they were approved less those there now: none is left where nothing was changed. The items of
-    -- lines
-    -- are compared by `morton invoices verify`, which knows what was sent: the seeds may name another item by now.
+    -- lines are compared by `morton invoices verify`, which knows what was sent: the seeds may name another item by
+    -- now.
     line_differences as (
         select invoice_id, amount
         from

@@ -1,7 +1,6 @@
 -- What a period of a service comes to under the contract's own basis: its end, its peak, its average, or day by day. A
 -- period has a part under contract and, where its end is under none, a part without; each is priced by its own
--- versions.
--- Amounts are in money of the period, not rounded yet.
+-- versions. Amounts are in money of the period, not rounded yet.
 with
 
     -- Stretches never go beyond their month, and the last one ends where the period does.

@@ -1,7 +1,6 @@
 -- What stands for every service a client has or had, from one day to another: what was observed, what the contract
--- makes
--- of it, and the difference in units and in money. A stretch lasts while nothing changes, and never beyond its month.
--- Amounts are those of a whole month that stands as the stretch does.
+-- makes of it, and the difference in units and in money. A stretch lasts while nothing changes, and never beyond its
+-- month. Amounts are those of a whole month that stands as the stretch does.
 with
 
     bundled as (
