@@ -46,6 +46,9 @@ _WHOLE = (
 )
 """Columns that are of no use when they break into two lines."""
 
+_LONGEST_WORD = 14
+"""A column that must be narrow still holds words of so many letters unbroken."""
+
 
 def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     """Print rows as a table."""
@@ -58,11 +61,14 @@ def render(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         is_number = any(
             isinstance(row.get(name), int | Decimal) and not isinstance(row.get(name), bool) for row in rows
         )
+        heading = _HEADINGS.get(name, name.replace("_", " "))
+        words = " ".join([heading, *(str(row[name]) for row in rows if row.get(name) is not None)]).split()
         table.add_column(
-            _HEADINGS.get(name, name.replace("_", " ")),
+            heading,
             justify="right" if is_number else "left",
             no_wrap=is_number or name in _WHOLE,
             overflow="fold",
+            min_width=min(max(map(len, words)), _LONGEST_WORD),
         )
     for row in rows:
         values = plain(row)
