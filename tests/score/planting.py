@@ -172,6 +172,20 @@ def count(one: Line, number: int, since: datetime | None = None, until: datetime
     return units
 
 
+def bundled(msp: Msp, *services: str) -> tuple[list[Line], dict[str, Line]]:
+    """Bundles of a new client and, by name, what is in them; of each the first component is what counts it."""
+    client = msp.client()
+    bundles = [line(msp, name, client) for name in services]
+    parts = {
+        part: line(msp, part, client) for part in dict.fromkeys(part for b in bundles for part, _ in b.service.parts)
+    }
+    for bundle in bundles:
+        parts[bundle.service.parts[0][0]].units = bundle.units
+        for part, _ in bundle.service.parts:
+            parts[part].bundles.append(bundle)
+    return bundles, parts
+
+
 def apart(unit: Unit, **changes: Any) -> Unit:
     """The same unit on other days."""
     return replace(unit, **changes)
