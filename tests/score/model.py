@@ -590,7 +590,7 @@ def _sent(line: Line, month: date, decided: dict[str, Row], rows: Sequence[Row])
         # What was invoiced once is settled to the last unit: no tolerance hides what has come since.
         row = row._replace(is_within_tolerance=False)
         if row.variance_amount == old.variance_amount:
-            yield row._replace(status="invoiced")
+            yield row._replace(variance_quantity=old.variance_quantity, status="invoiced")
         else:
             yield row._replace(variance_quantity=row.variance_quantity - old.variance_quantity, variance_amount=row.variance_amount - old.variance_amount)  # fmt: skip
     if not is_listed:
