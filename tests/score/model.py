@@ -139,8 +139,8 @@ class Line:
     """The tool that counts it, where it is not the service's own."""
     versions: list[Version] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
-    invoiced: dict[date, tuple[Decimal, Decimal]] = field(default_factory=dict)
-    """By month: how many, and at which price, on invoices made by hand."""
+    invoiced: dict[date, tuple[Decimal, Decimal, datetime]] = field(default_factory=dict)
+    """By month: how many, and at which price, on invoices made by hand, and when they came."""
     bundles: list["Line"] = field(default_factory=list)
     """What it is also sold in."""
     suspended: list[Unit] = field(default_factory=list)
@@ -373,41 +373,47 @@ class _Reckoning:
     def _mismatch(self, month: date, last: date, is_open: bool) -> Iterator[Row]:
         """What the contract says less what invoices of a month's service bill; an open month waits for its first one."""
         lines = [one for one in self.line.msp.lines if one.client is self.client]
-        if is_open and not any(month in one.invoiced for one in lines):
+        if is_open and not any(month in one.invoiced and one.invoiced[month][2] <= self.now for one in lines):
             return
-        days = list(_days(month, end_of(month)))
-        latest = [v for on in days if on <= last and (v := self.line.version(on))][-1:]
-        version = latest[0] if latest and latest[0].basis != "period_end" else self.line.version(last)
-        # On average and by the day each version has its share of the month, also one to come.
-        shared = (
-            [self.line.version(on) for on in days] if version and version.basis in ("average", "daily") else [version]
-        )
-        agreed = _quantity(Fraction(sum(v.quantity for v in shared if v)) / len(shared))
-        invoiced, paid = self.line.invoiced.get(month, (Decimal(0), Decimal(0)))
+        version, shares = self._shares(month, last)
+        agreed = _quantity(Fraction(sum(v.quantity for v in shares if v)) / len(shares))
+        invoiced = self._invoiced(month) or Decimal(0)
         missing = agreed - invoiced
         if missing == 0:
             return
-        exact = Fraction(missing) * Fraction(paid)
         if version:
             # Each day is worth what its own version says; one without is worth what the last one does.
-            exact = sum(
-                ((v.total(v.quantity) if v else 0) - (v or version).total(invoiced) for v in shared), Fraction(0)
-            ) / len(shared)
+            days = [(v.total(v.quantity) if v else 0) - (v or version).total(invoiced) for v in shares]
+            price, exact = version.unit_price(agreed), sum(days, Fraction(0)) / len(days)
+        else:
+            price = self.line.invoiced[month][1]
+            exact = Fraction(missing) * Fraction(price)
         amount = money(exact, self.client.currency)
         # Every day of its month is short of an equal part of it.
-        within = min(len(days), max(0, (days[-1] - self.recoverable_from).days + 1))
+        within = min(end_of(month).day, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
         observed = self.day(last).observed if self.first <= last else None
         yield Row(
             month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, self._invoiced(month), missing,
-            version.unit_price(agreed) if version else paid, amount, self.client.currency, amount,
-            max(money(exact * within / len(days), self.client.currency), Decimal(0)), None,
+            price, amount, self.client.currency, amount,
+            max(money(exact * within / end_of(month).day, self.client.currency), Decimal(0)), None,
             month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
             abs(missing) <= (version.tolerance if version else 0), False,
         )  # fmt: skip
 
+    def _shares(self, month: date, last: date) -> tuple[Version | None, list[Version | None]]:
+        """The version that decides what is invoiced of a month, and those of its days where each has its share."""
+        days = list(_days(month, end_of(month)))
+        begun = [v for on in days if on <= last and (v := self.line.version(on))]
+        version = begun[-1] if begun and begun[-1].basis != "period_end" else self.line.version(last)
+        if version and version.basis in ("average", "daily"):
+            # Also one that is still to come.
+            return version, [self.line.version(on) for on in days]
+        return version, [version]
+
     def _invoiced(self, month: date) -> Decimal | None:
-        return self.line.invoiced.get(month, (None,))[0]
+        quantity, _, came = self.line.invoiced.get(month, (None, None, self.now))
+        return quantity if came <= self.now else None
 
     def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
         """What a closed month would come to by what is known now, less what it was closed with."""

@@ -342,6 +342,8 @@ class Client:
     status: str
     has_books: bool = False
     """Whether the accounting system knows it, and it is invoiced there."""
+    is_invoiced_late: bool = False
+    """Whether one of its invoices comes between the two marts."""
     mapped: list[tuple[str, str, date, date]] = field(default_factory=list)
     """Connection, company, from when and until when."""
     homes: dict[str, str] = field(default_factory=dict)

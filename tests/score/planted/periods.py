@@ -127,6 +127,15 @@ def invoices_of_a_month_in_which_the_contract_changes(msp: Msp) -> Iterator[Line
     yield one
 
 
+@plants(51)
+def an_invoice_that_is_not_there_yet(msp: Msp) -> Iterator[Line]:
+    """A month is over, and perhaps closed, without it; when it comes it is held against what was agreed, and the rows go."""
+    one, number = line(msp, client=msp.client(has_books=True, is_invoiced_late=True)), msp.rng.randint(1, 6)
+    agree(one, near(msp, number), tolerance=msp.rng.choice((0, 0, 1)), **some_basis(msp))
+    count(one, number)
+    yield one
+
+
 @plants(54)
 def a_gap_older_than_may_be_billed_back(msp: Msp) -> Iterator[Line]:
     """What is missing is summed day by day; what is older than the client's limit is lost, and said to be."""
