@@ -194,6 +194,7 @@ CLOSED = (
         ("contracted_quantity", "decimal(18, 4)", "The quantity it charged for in the month."),
         ("contracted_amount", "decimal(28, 8)", "What that quantity cost."),
         ("price", "decimal(18, 4)", "The price of the last of them."),
+        ("price_days", "decimal(28, 4)", "The price of one on every day of the month, added up."),
         ("tolerance_quantity", "decimal(18, 4)", "The difference it tolerated."),
         ("observed_quantity", "decimal(18, 4)", "What was counted; empty where nothing was."),
         _CLOSED_AT,

@@ -74,6 +74,11 @@ def given_invoices_of_a_counted_month(msp: Scenario) -> None:
         msp.contract(client, "workstation", 5, "31", count_basis="daily", effective_from="2026-10-16")
         # 15 days of four and 16 of five, of 31.
         msp.invoice(client, "2026-10-01", ("workstation", Decimal(140) / 31 if quantity == 45 else 5, "31", ""))
+    msp.client("billed-dearer", accounting_customer_id="qb-billed-dearer")
+    msp.devices("billed-dearer", 4)
+    msp.contract("billed-dearer", "workstation", 4, "10", count_basis="daily", effective_to="2026-10-17")
+    msp.contract("billed-dearer", "workstation", 4, "20", count_basis="daily", effective_from="2026-10-17")
+    msp.invoice("billed-dearer", "2026-10-01", ("workstation", 5, "15", ""))
 
 
 def given_commitments(msp: Scenario) -> None:
@@ -245,6 +250,12 @@ def test_case_42_an_invoice_is_compared_with_the_days_of_each_version(mart: Mart
     assert mart.rows("billed-by-day", month="2026-10", kind="invoice_mismatch") == []
     row = mart.row("billed-whole", month="2026-10", kind="invoice_mismatch")
     assert (row["contracted_quantity"], row["invoiced_quantity"]) == (Decimal("4.5161"), 5)
+
+
+def test_case_42_what_an_invoice_bills_too_much_is_worth_each_days_own_price(mart: Mart) -> None:
+    row = mart.row("billed-dearer", month="2026-10", kind="invoice_mismatch")
+    # One for 16 days at 10.00 and 15 at 20.00, of 31.
+    assert (row["variance_quantity"], row["variance_amount"]) == (-1, Decimal("-14.84"))
 
 
 def test_case_23_no_less_than_the_commitment_is_billed_while_it_lasts(mart: Mart) -> None:

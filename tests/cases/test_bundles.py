@@ -1,5 +1,7 @@
 """Case 41: services sold together, counted once, and what of them was never delivered."""
 
+from datetime import date
+
 from tests.cases.scenario import FIRST, Mart, Scenario
 
 
@@ -29,6 +31,11 @@ def given_bundles(msp: Scenario) -> None:
     msp.agents("bundle-unread", 5)
     msp.contract("bundle-unread", "workplace", 5, "60")
     msp.fail("m365", "bundle-unread", since=FIRST)
+    msp.client("bundle-stale")
+    msp.licences("bundle-stale", 5)
+    msp.agents("bundle-stale", 6)
+    msp.contract("bundle-stale", "workplace", 5, "60")
+    msp.fail("m365", "bundle-stale", since=date(2026, 11, 10))
 
 
 def test_case_41_a_bundle_that_is_whole_is_billed_once(mart: Mart) -> None:
@@ -67,6 +74,11 @@ def test_case_41_a_bundle_is_counted_by_its_first_component(mart: Mart) -> None:
 def test_case_41_a_component_nobody_could_look_for_was_not_checked(mart: Mart) -> None:
     row = mart.row("bundle-none")
     assert (row["kind"], row["service_id"], row["contracted_quantity"]) == ("not_audited", "edr", 13), "of two bundles"
+
+
+def test_case_1_what_goes_beyond_a_bundle_is_partial_where_only_one_of_the_two_was_read(mart: Mart) -> None:
+    row = mart.row("bundle-stale")
+    assert (row["service_id"], row["variance_quantity"], row["source_state"]) == ("edr", 1, "partial")
 
 
 def test_case_1_what_is_in_a_bundle_nobody_counted_is_not_billed_beside_it(mart: Mart) -> None:

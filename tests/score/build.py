@@ -65,7 +65,7 @@ def _write_seeds(folder: Path, calendar: Calendar, seeds: Sequence[dict[str, lis
             for p in w.patterns
             if not s.parts
         ]  # fmt: skip
-        common["bundles"] += [{"bundle_service_id": s.id, "component_service_id": part, "quantity_per_unit": "1"} for part in s.parts]  # fmt: skip
+        common["bundles"] += [{"bundle_service_id": s.id, "component_service_id": part, "quantity_per_unit": str(per_unit)} for part, per_unit in s.parts]  # fmt: skip
     common["sku_includes"] = [
         {"vendor": "microsoft365", "sku": sku, "included_sku": included} for sku, included in WITHIN
     ]

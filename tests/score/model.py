@@ -120,6 +120,8 @@ class Unit:
     ends: date = date.max
     off: list[tuple[date, date]] = field(default_factory=list)
     """Days on which it is left out, from one to another."""
+    elsewhere: list[Fact] = field(default_factory=list)
+    """Records by which it is still listed, and counts for something else."""
 
     def counts(self, day: date) -> bool:
         """Whether it counts on a day on which one of its records is listed."""
@@ -137,10 +139,10 @@ class Line:
     """The tool that counts it, where it is not the service's own."""
     versions: list[Version] = field(default_factory=list)
     units: list[Unit] = field(default_factory=list)
-    invoiced: dict[date, tuple[Decimal, Decimal]] = field(default_factory=dict)
-    """By month: how many, and at which price, on invoices made by hand."""
-    bundle: "Line | None" = None
-    """What it is also sold in, one for one."""
+    invoiced: dict[date, tuple[Decimal, Decimal, datetime]] = field(default_factory=dict)
+    """By month: how many, and at which price, on invoices made by hand, and when they came."""
+    bundles: list["Line"] = field(default_factory=list)
+    """What it is also sold in."""
     suspended: list[Unit] = field(default_factory=list)
     """What nobody can use for now."""
     charged: list[Unit] = field(default_factory=list)
@@ -231,7 +233,7 @@ class _Reckoning:
             (max(s.begins, day) for s in self.sources for day, _ in s.scope.days(self.client, now, "complete") if day < s.ends),
             default=date.max,
         )  # fmt: skip
-        self.bundle = _Reckoning(line.bundle, now, lapses_at) if line.bundle else None
+        self.bundles = [(_Reckoning(b, now, lapses_at), dict(b.service.parts)[line.service.id]) for b in line.bundles]
         self._days: dict[date, _Day] = {}
         self._read: dict[Scope, list[tuple[date, datetime]]] = {}
         self._seen: dict[date, Decimal] = {}
@@ -241,26 +243,37 @@ class _Reckoning:
         for month in months(min(self.client.day(self.line.msp.calendar.first), self.first), self.today):
             is_open = month == self.today.replace(day=1)
             last = self.today if is_open else end_of(month)
-            judged = [
-                _judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends
+            judged, version = self._judged(last, is_open), self.line.version(last)
+            # Where it is what counts the bundle, the bundle's own row says that nobody could.
+            promised = [
+                v.quantity * per_unit
+                for b, per_unit in self.bundles
+                if (v := b.line.version(last)) and not b.is_counted_by(self.line)
             ]
-            state, version = _together(judged), self.line.version(last)
-            if state in ("", "unknown"):
+            if _together(judged) in ("", "unknown"):
                 # Nothing that is mapped and was read could count it: it was not checked, which is not clean.
                 if is_open and version and version.model != "flat":
                     yield self._not_audited(month, version.quantity, None if version.tiers else version.price)
-                elif (
-                    is_open
-                    and not self.line.versions
-                    and (sold_in := self.line.bundle and self.line.bundle.version(last))
-                ):
-                    yield self._not_audited(month, sold_in.quantity, None)
+                elif is_open and not version and promised:
+                    yield self._not_audited(month, sum(promised, Decimal(0)), None)
             elif self._stands(last):
-                yield from self._rows_of(month, last, judged, state)
+                # What is beyond a bundle is known as far as both are.
+                judged += [j for b, _ in self.bundles if b.line.version(last) for j in b._judged(last, is_open)]
+                yield from self._rows_of(month, last, judged, _together(judged))
             if self.client.has_books:
                 yield from self._mismatch(month, last, is_open)
 
+    def is_counted_by(self, line: Line) -> bool:
+        """Whether it is a bundle that a line counts: its first component."""
+        return self.line.service.parts[0][0] == line.service.id
+
     # A month.
+
+    def _judged(self, last: date, is_open: bool) -> list["Judged"]:
+        """How each list that counts it measures a month."""
+        return [
+            _judge(s.scope, self.client, last, self.now, is_open) for s in self.sources if s.begins <= last < s.ends
+        ]
 
     def _rows_of(self, month: date, last: date, judged: Sequence["Judged"], state: str) -> Iterator[Row]:
         """A month under contract, counted as the contract of its last such day says, and what came after a contract."""
@@ -268,14 +281,21 @@ class _Reckoning:
         agreed = [d for d in days if d.version]
         basis = agreed[-1].version.basis if agreed and agreed[-1].version else "period_end"
         after = [d for d in days if not agreed or d.on > agreed[-1].on]
-        for part in ([d for d in agreed if basis != "period_end" or not after], after):
-            if part and not (basis == "peak" and part is after and agreed):
-                # A peak under contract stands for the whole month.
-                yield from self._part(month, last, part, basis, judged, state, len(days))
-        if self.bundle and state == "known":
+        # A peak under contract stands for the whole month.
+        parts = [
+            part
+            for part in (
+                agreed if basis != "period_end" or not after else [],
+                after if basis != "peak" or not agreed else [],
+            )
+            if part
+        ]
+        for part in parts:
+            yield from self._part(month, last, part, basis, judged, state, len(days), len(parts) > 1)
+        if state == "known":
             yield from self._undelivered(month, days[-1], judged)
 
-    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str, read: int) -> Iterator[Row]:  # fmt: skip
+    def _part(self, month: date, last: date, part: Sequence[_Day], basis: str, judged: Sequence["Judged"], state: str, read: int, is_split: bool) -> Iterator[Row]:  # fmt: skip
         deciding = measured = part[-1]
         if basis == "peak":
             measured = max(part, key=lambda d: (d.billable, d.on))
@@ -324,7 +344,8 @@ class _Reckoning:
         kind = "under_billed" if owed > 0 else "over_billed"
         yield Row(
             month, self.client.id, self.line.service.id,
-            "no_contract" if version is None and deciding.covered is None else "no_usage" if is_nothing else kind,
+            # A month has one row of a kind: what came after a contract is not called as what came under it.
+            "no_contract" if version is None and (deciding.covered is None or is_split) else "no_usage" if is_nothing else kind,
             observed, agreed, self._invoiced(month), variance, deciding.price, rounded, currency,
             _money(accumulated, currency), None if accumulated is None else _recoverable(self.amount(since, ended.on), currency), lost,
             min(began, last), "zero" if state == "known" and observed == 0 else state, min(j.as_of for j in judged),
@@ -352,38 +373,52 @@ class _Reckoning:
     def _mismatch(self, month: date, last: date, is_open: bool) -> Iterator[Row]:
         """What the contract says less what invoices of a month's service bill; an open month waits for its first one."""
         lines = [one for one in self.line.msp.lines if one.client is self.client]
-        if is_open and not any(month in one.invoiced for one in lines):
+        if is_open and not any(month in one.invoiced and one.invoiced[month][2] <= self.now for one in lines):
             return
-        version = self.line.version(last)
-        agreed = version.quantity if version else Decimal(0)
-        invoiced, paid = self.line.invoiced.get(month, (Decimal(0), Decimal(0)))
+        version, shares = self._shares(month, last)
+        agreed = _quantity(Fraction(sum(v.quantity for v in shares if v)) / len(shares))
+        invoiced = self._invoiced(month) or Decimal(0)
         missing = agreed - invoiced
         if missing == 0:
             return
-        exact = version.total(agreed) - version.total(invoiced) if version else Fraction(missing) * Fraction(paid)
+        if version:
+            # Each day is worth what its own version says; one without is worth what the last one does.
+            days = [(v.total(v.quantity) if v else 0) - (v or version).total(invoiced) for v in shares]
+            price, exact = version.unit_price(agreed), sum(days, Fraction(0)) / len(days)
+        else:
+            price = self.line.invoiced[month][1]
+            exact = Fraction(missing) * Fraction(price)
         amount = money(exact, self.client.currency)
         # Every day of its month is short of an equal part of it.
-        days = (end_of(month) - month).days + 1
-        within = min(days, max(0, (end_of(month) - self.recoverable_from).days + 1))
+        within = min(end_of(month).day, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
         observed = self.day(last).observed if self.first <= last else None
         yield Row(
             month, self.client.id, self.line.service.id, "invoice_mismatch", observed, agreed, self._invoiced(month), missing,
-            version.unit_price(agreed) if version else paid, amount, self.client.currency, amount,
-            max(money(exact * within / days, self.client.currency), Decimal(0)), None,
+            price, amount, self.client.currency, amount,
+            max(money(exact * within / end_of(month).day, self.client.currency), Decimal(0)), None,
             month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
             abs(missing) <= (version.tolerance if version else 0), False,
         )  # fmt: skip
 
+    def _shares(self, month: date, last: date) -> tuple[Version | None, list[Version | None]]:
+        """The version that decides what is invoiced of a month, and those of its days where each has its share."""
+        days = list(_days(month, end_of(month)))
+        begun = [v for on in days if on <= last and (v := self.line.version(on))]
+        version = begun[-1] if begun and begun[-1].basis != "period_end" else self.line.version(last)
+        if version and version.basis in ("average", "daily"):
+            # Also one that is still to come.
+            return version, [self.line.version(on) for on in days]
+        return version, [version]
+
     def _invoiced(self, month: date) -> Decimal | None:
-        return self.line.invoiced.get(month, (None,))[0]
+        quantity, _, came = self.line.invoiced.get(month, (None, None, self.now))
+        return quantity if came <= self.now else None
 
     def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
         """What a closed month would come to by what is known now, less what it was closed with."""
         last = end_of(month)
-        judged = [
-            _judge(s.scope, self.client, last, self.now, False) for s in self.sources if s.begins <= last < s.ends
-        ]
+        judged = self._judged(last, False)
         if _together(judged) != "known" or not self._stands(last):
             return
         approvable = [] if any(r.source_state in ("partial", "unknown") for r in then) else then
@@ -450,19 +485,20 @@ class _Reckoning:
         return sum(seen, Decimal(0))
 
     def _covered(self, on: date) -> Decimal | None:
-        """What a bundle under contract holds of it: as many as there are of the bundle."""
-        return self.bundle.day(on).observed if self.bundle and self.bundle.line.version(on) else None
+        """What bundles under contract hold of it: for each of them so many as it promises."""
+        held = [b.day(on).observed * per_unit for b, per_unit in self.bundles if b.line.version(on)]
+        return sum(held, Decimal(0)) if held else None
 
     def _charged(self, on: date) -> Decimal:
         """What is not in a bundle, and what has left its tool while its notice lasts, as far as nothing came instead."""
         version, present = self.line.version(on), _beyond(self.observed(on), self._covered(on))
-        notice = _days(max(self.first, on - version.notice * DAY), on) if version and version.notice else []
+        notice = list(_days(max(self.first, on - version.notice * DAY), on)) if version and version.notice else []
         left = sum((u.quantity for before, day in pairwise(notice) for u in self.line.units if self._leaves(u, before, day)), Decimal(0))  # fmt: skip
         highest = max((_beyond(self.observed(day), self._covered(day)) for day in notice), default=present)
         return present + min(left, highest - present)
 
     def _leaves(self, unit: Unit, before: date, day: date) -> bool:
-        return self._sum([unit], before) > 0 and not any(self._is_seen(f, day) for f in unit.facts)
+        return self._sum([unit], before) > 0 and not any(self._is_seen(f, day) for f in (*unit.facts, *unit.elsewhere))
 
     def _is_seen(self, fact: Fact, on: date) -> bool:
         if fact.scope not in self._read:
@@ -557,8 +593,10 @@ def _sent(line: Line, month: date, decided: dict[str, Row], rows: Sequence[Row])
         assert row.variance_quantity is not None
         assert row.variance_amount is not None
         is_listed = is_listed or row.kind == kind
+        # What was invoiced once is settled to the last unit: no tolerance hides what has come since.
+        row = row._replace(is_within_tolerance=False)
         if row.variance_amount == old.variance_amount:
-            yield row._replace(status="invoiced")
+            yield row._replace(variance_quantity=old.variance_quantity, status="invoiced")
         else:
             yield row._replace(variance_quantity=row.variance_quantity - old.variance_quantity, variance_amount=row.variance_amount - old.variance_amount)  # fmt: skip
     if not is_listed:

@@ -124,8 +124,8 @@ class Service:
     ways: tuple[Way, ...]
     """The first is the one that counts, where a contract names no other."""
     priority: str = ""
-    parts: tuple[str, ...] = ()
-    """What it is a bundle of, one of each; its own way is then that of the first, by which it is counted."""
+    parts: tuple[tuple[str, Decimal], ...] = ()
+    """What it is a bundle of, and how many of each; its own way is then that of the first, by which it is counted."""
     begins: int = 0
     """So many days before the mart is built its records begin to stand for it; nothing where they always did."""
 
@@ -185,6 +185,7 @@ SPECIAL = (
     )),
     _licence("biz", "licence", "20", "BIZ_PLAN"),
     _licence("shield", "licence", "5", "SHIELD_PLAN"),
+    Service("desk", "device", "33", (Way("datto_rmm", "devices", "device_type__category", ("Desktop", "Laptop"), "Laptop"),)),
     Service("relay", "mailbox", "3", (Way("relay", "records", "sku", ("Relay",), "Relay"),)),
     Service("promotion", "other", "0", ()),
     Service("ODD_PLAN", "licence", "18", ()),
@@ -192,11 +193,15 @@ SPECIAL = (
 """Services single cases are about. Nothing is mapped to the last two, and a SKU has the name of the last."""
 WITHIN = (("TOP_PLAN", "BIZ_PLAN"), ("BIZ_PLAN", "SHIELD_PLAN"))
 """SKUs and what each contains; the first is sold as nothing itself."""
-BUNDLE = Service("workplace", "user", "60", PLAIN[5].ways, parts=("seat", "edr"))
-SERVICES = {s.id: s for s in (*PLAIN, *SPECIAL, BUNDLE)}
+BUNDLES = (
+    Service("workplace", "user", "60", PLAIN[5].ways, parts=(("seat", Decimal(1)), ("edr", Decimal(1)))),
+    Service("station", "device", "80", PLAIN[0].ways, parts=(("workstation", Decimal(1)), ("edr", Decimal(2)), ("mail", Decimal("0.5")))),
+)  # fmt: skip
+SERVICES = {s.id: s for s in (*PLAIN, *SPECIAL, *BUNDLES)}
 
 VENDORS = {
     "ninjaone": ("organizations", "devices"),
+    "datto_rmm": ("sites", "devices"),
     "huntress": ("organizations", "agents"),
     "microsoft365": ("subscribed_skus", "user_licenses"),
     "acronis": ("tenants", "usages"),
@@ -205,9 +210,10 @@ VENDORS = {
     "relay": ("records",),
 }
 """The lists that are read of each tool; the first names its companies, where it has no tenant for each."""
-ALLOWED_MINUTES = {"ninjaone": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880, "relay": 40 * 1440}  # fmt: skip
+ALLOWED_MINUTES = {"ninjaone": 120, "datto_rmm": 120, "huntress": 120, "microsoft365": 2880, "acronis": 2880, "pax8": 2880, "quickbooks_online": 2880, "relay": 40 * 1440}  # fmt: skip
 """Twice the cadence at which each is read."""
 _SETTINGS = {
+    "datto_rmm": "secrets: {api_key: K, api_secret: S}",
     "huntress": "secrets: {api_key: K, api_secret: S}",
     "relay": "tool: relay, max_age_days: 40, folder: inbox, pattern: '*.csv', columns: {record_id: Id, company_id: Company}",
     "quickbooks_online": "realm_id: r, secrets: {client_id: K, client_secret: S, refresh_token: R}",
@@ -336,6 +342,8 @@ class Client:
     status: str
     has_books: bool = False
     """Whether the accounting system knows it, and it is invoiced there."""
+    is_invoiced_late: bool = False
+    """Whether one of its invoices comes between the two marts."""
     mapped: list[tuple[str, str, date, date]] = field(default_factory=list)
     """Connection, company, from when and until when."""
     homes: dict[str, str] = field(default_factory=dict)
@@ -472,7 +480,7 @@ class Msp:
         for endpoint in VENDORS[vendor]:
             self.scope(connection, endpoint, tenant)
         if not tenant and vendor not in DECLARED:
-            further = {"acronis": {"kind": "customer"}}.get(vendor, {})
+            further = {"acronis": {"kind": "customer"}, "datto_rmm": {"uid": company}}.get(vendor, {})
             row = {"id": company, "name": name or company.upper(), **further}
             self.fact(self.scope(connection, VENDORS[vendor][0]), row)
         return company
@@ -499,6 +507,11 @@ class Msp:
         """A record that stands for a service, or whatever else its fields make of it."""
         row: Json
         match way.endpoint:
+            case "devices" if way.vendor == "datto_rmm":
+                row = {
+                    "uid": self.next("d"), "siteUid": company, "hostname": self.next("pc"), "deviceType": {"category": way.kind}, "dattoClass": "device",
+                    "standing": "managed", "suspended": False,
+                }  # fmt: skip
             case "devices":
                 kind = {"displayName": self.next("Kiosk ")} if way.field == "display_name" else {}
                 node_class = "WINDOWS_WORKSTATION" if kind else way.kind

@@ -61,8 +61,9 @@ class Plant:
 
     @property
     def goes_on(self) -> bool:
-        """Whether anything is decided or written anew between the two marts."""
-        return any(isinstance(one, Line) and (one.answer or one.amended) for one in self.planted)
+        """Whether anything is decided, written anew or invoiced between the two marts."""
+        lines = [one for one in self.planted if isinstance(one, Line)]
+        return any(one.answer or one.amended or one.client.is_invoiced_late for one in lines)
 
     def reckon(self, now: datetime, later: datetime) -> None:
         """Say which rows there must be."""
@@ -172,6 +173,20 @@ def count(one: Line, number: int, since: datetime | None = None, until: datetime
     return units
 
 
+def bundled(msp: Msp, *services: str) -> tuple[list[Line], dict[str, Line]]:
+    """Bundles of a new client and, by name, what is in them; of each the first component is what counts it."""
+    client = msp.client()
+    bundles = [line(msp, name, client) for name in services]
+    parts = {
+        part: line(msp, part, client) for part in dict.fromkeys(part for b in bundles for part, _ in b.service.parts)
+    }
+    for bundle in bundles:
+        parts[bundle.service.parts[0][0]].units = bundle.units
+        for part, _ in bundle.service.parts:
+            parts[part].bundles.append(bundle)
+    return bundles, parts
+
+
 def apart(unit: Unit, **changes: Any) -> Unit:
     """The same unit on other days."""
     return replace(unit, **changes)
@@ -192,14 +207,16 @@ def _invoice(msp: Msp, client: Client) -> None:
     begun = months(client.day(msp.calendar.first), today)
     dates = {m: m + timedelta(days=rng.randint(0, (min(end_of(m), today) - m).days)) for m in begun}
     made = {m: msp.next("i") for m in begun}
+    late = rng.choice(begun) if client.is_invoiced_late else None
     for month, number in made.items():
+        came = msp.calendar.overnight if month == late else msp.calendar.first
         if month == begun[-1] and rng.random() < 0.4:
             # The open month's is not made yet.
             continue
         msp.fact(documents, {
             "Id": number, "Document": "Invoice", "DocNumber": number, "TxnDate": dates[month].isoformat(), "CustomerRef": {"value": client.id},
             "CurrencyRef": {"value": client.currency}, "TotalAmt": "1000",
-        })  # fmt: skip
+        }, came)  # fmt: skip
         for one in [one for one in msp.lines if one.client is client]:
             for of in begun:
                 service_on = of + timedelta(days=rng.randint(0, 27))
@@ -210,7 +227,7 @@ def _invoice(msp: Msp, client: Client) -> None:
                 if quantity <= 0:
                     continue
                 unit_price = version.price if version else price(msp)
-                one.invoiced[of] = (Decimal(quantity), unit_price)
+                one.invoiced[of] = (Decimal(quantity), unit_price, came)
                 is_dated = of != month or rng.random() < 0.5
                 msp.fact(bills, {
                     "InvoiceId": number, "Document": "Invoice", "Id": msp.next("l"), "Description": one.service.id, "Amount": str(quantity * unit_price),
@@ -218,7 +235,7 @@ def _invoice(msp: Msp, client: Client) -> None:
                         "ItemRef": {"value": f"item-{one.service.id}"}, "Qty": str(quantity), "UnitPrice": str(unit_price),
                         "ServiceDate": service_on.isoformat() if is_dated else None,
                     },
-                })  # fmt: skip
+                }, came)  # fmt: skip
 
 
 def _in_order(msp: Msp) -> Iterator[Line]:

@@ -13,7 +13,7 @@ DECIDING = "it is about how a person may answer, and whoever may not is refused 
 UNDECIDABLE = {
     4: "a list that is not whole is refused before it is loaded, so that no mart ever knows of it",
     30: f"{BESIDE} what happens to a single person though no total moves is in the changes of records",
-    52: f"{RUNNING} closing waits for the inputs that are declared",
+    52: f"{BESIDE} what a vendor invoices is in the margins, and comes while its month is open for ten days more",
     59: f"{POSTING} that what is sent is what was approved, whatever the count says by then",
     60: f"{DECIDING} of two at once one wins",
     61: f"{DECIDING} above the limit a second person must",

@@ -67,7 +67,9 @@ with
             latest.period_month,
             latest.service_id,
             sum(priced.quantity * priced.day_count) as unit_days,
-            sum(priced.amount * priced.day_count) as amount_days
+            sum(priced.amount * priced.day_count) as amount_days,
+            -- A day under none of them is worth what it is under the last one.
+            sum((priced.unit_price - latest.unit_price) * priced.day_count) as dearer_days
         from latest
         inner join
             priced
@@ -87,6 +89,7 @@ select
     latest.billing_model,
     latest.tolerance_quantity,
     latest.unit_price as price,
+    cast(latest.unit_price * latest.month_days + coalesce(weighed.dearer_days, 0) as decimal(28, 4)) as price_days,
     cast(
         coalesce(weighed.unit_days / cast(latest.month_days as decimal(18, 4)), latest.quantity) as decimal(18, 4)
     ) as contracted_quantity,

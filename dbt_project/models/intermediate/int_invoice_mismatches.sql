@@ -141,6 +141,7 @@ with
             coalesce(agreed.contract_text, '') as contract_text,
             coalesce(agreed.contracted_quantity, 0) as contracted_quantity,
             agreed.contracted_amount,
+            agreed.price_days,
             case when agreed.billing_model = 'tiered' then agreed.contract_id end as tiered_by,
             cast(
                 coalesce(
@@ -195,9 +196,12 @@ with
             compared.*,
             cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
             case
-                when steps.contract_id is null
-                then cast((contracted_quantity - invoiced_quantity) * price as decimal(28, 8))
-                else contracted_amount - {{ amount_in_step("invoiced_quantity", "steps") }}
+                when steps.contract_id is not null
+                then contracted_amount - {{ amount_in_step("invoiced_quantity", "steps") }}
+                -- What is invoiced is worth on each day what that day's version says.
+                when price_days is not null
+                then contracted_amount - cast(price_days * invoiced_quantity / month_days as decimal(28, 8))
+                else cast((contracted_quantity - invoiced_quantity) * price as decimal(28, 8))
             end as unrounded_amount
         from compared
         left join

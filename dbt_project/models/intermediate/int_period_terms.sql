@@ -40,6 +40,7 @@ select
     agreed.contracted_quantity,
     agreed.contracted_amount,
     agreed.price,
+    agreed.price_days,
     agreed.tolerance_quantity,
     counted.observed_quantity
 from subjects
@@ -67,6 +68,7 @@ select
     contracted_quantity,
     contracted_amount,
     price,
+    price_days,
     tolerance_quantity,
     observed_quantity
 from {{ ref("stg_morton__closed_terms") }}

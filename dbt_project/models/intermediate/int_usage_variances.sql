@@ -10,6 +10,7 @@ with
             max(case when sources.source_state = 'unknown' then 1 else 0 end) as is_unknown,
             max(case when sources.source_state = 'partial' then 1 else 0 end) as is_partial,
             max(case when sources.source_state = 'stale' then 1 else 0 end) as is_stale,
+            max(case when sources.source_state = 'known' then 1 else 0 end) as is_known,
             min(sources.source_as_of_at) as source_as_of_at,
             min(sources.last_seen_on) as last_seen_on
         from {{ ref("int_period_sources") }} as sources
@@ -33,8 +34,12 @@ with
                 then 'unknown'
                 when bundle_states.is_partial = 1 or sources.source_state = 'partial'
                 then 'partial'
+                -- Where only some of what feeds it is fresh, it is partial.
                 when bundle_states.is_stale = 1 or sources.source_state = 'stale'
-                then 'stale'
+                then
+                    case
+                        when bundle_states.is_known = 1 or sources.source_state = 'known' then 'partial' else 'stale'
+                    end
                 -- A later reading tells of the end of a month, and not of its days.
                 when sources.is_late_measured and periods.count_basis <> 'period_end'
                 then 'stale'

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tests.score.model import Line, Unit
 from tests.score.msp import CURRENCIES, HOME, NEVER, Msp
-from tests.score.planting import agree, count, day, line, listed, moment, near, plants, price, some_basis
+from tests.score.planting import agree, bundled, count, day, line, listed, moment, near, plants, price, some_basis
 
 
 @plants(36)
@@ -71,19 +71,34 @@ def a_tier_that_is_crossed(msp: Msp) -> Iterator[Line]:
 @plants(41)
 def a_bundle(msp: Msp) -> Iterator[Line]:
     """Its seats are billed once; a component it promises and nobody delivered is a row, and so is what goes beyond it."""
-    client, seats = msp.client(), msp.rng.randint(1, 6)
-    bundle, seat, edr = line(msp, "workplace", client), line(msp, "seat", client), line(msp, "edr", client)
-    seat.bundle = edr.bundle = bundle
+    seats = msp.rng.randint(1, 6)
+    (bundle,), parts = bundled(msp, "workplace")
     agree(bundle, near(msp, seats), **msp.rng.choice(({}, {}, {"begins": day(msp)}, {"ends": day(msp)})))
     count(bundle, seats)
     count(bundle, msp.rng.randint(0, 1), until=moment(msp))
-    seat.units = bundle.units
     if msp.rng.random() < 0.85:
-        count(edr, near(msp, seats))
-        count(edr, msp.rng.randint(0, 1), since=moment(msp))
+        count(parts["edr"], near(msp, seats))
+        count(parts["edr"], msp.rng.randint(0, 1), since=moment(msp))
     if msp.rng.random() < 0.3:
-        agree(edr, msp.rng.randint(0, 2))
-    yield from (bundle, seat, edr)
+        agree(parts["edr"], msp.rng.randint(0, 2))
+    yield from (bundle, *parts.values())
+
+
+@plants(41)
+def bundles_that_share_a_component(msp: Msp) -> Iterator[Line]:
+    """Each promises so many of it as it says, and only what goes beyond both is more: under its own contract while there is one."""
+    bundles, parts = bundled(msp, "workplace", "station")
+    seats, stations = (msp.rng.randint(1, 4) for _ in bundles)
+    for bundle, number in zip(bundles, (seats, stations), strict=True):
+        agree(bundle, near(msp, number), **msp.rng.choice(({}, {}, {"begins": day(msp)}, {"ends": day(msp)})))
+        count(bundle, number)
+        count(bundle, msp.rng.randint(0, 1), since=moment(msp))
+    count(parts["edr"], near(msp, seats + 2 * stations))
+    count(parts["edr"], msp.rng.randint(0, 2), until=moment(msp))
+    count(parts["mail"], msp.rng.randint(0, 2))
+    if msp.rng.random() < 0.6:
+        agree(parts["edr"], msp.rng.randint(0, 2), **msp.rng.choice(({}, {"ends": day(msp)})), **some_basis(msp))
+    yield from (*bundles, *parts.values())
 
 
 @plants(42)
@@ -192,6 +207,44 @@ def what_has_gone_under_notice(msp: Msp) -> Iterator[Line]:
     count(one, 1)
     count(one, number, until=gone)
     yield one
+
+
+@plants(55)
+def what_is_still_there_under_notice(msp: Msp) -> Iterator[Line]:
+    """Only what leaves its tool, and nothing came in its place, is billed on: not what is left out, sold as another thing, or replaced."""
+    one, number, turn = line(msp, "workstation", msp.client()), msp.rng.randint(1, 4), moment(msp)
+    agree(one, near(msp, number + 2), notice=msp.rng.choice((5, 30, 60)), **some_basis(msp))
+    count(one, msp.rng.randint(1, 2))
+    count(one, 1, until=moment(msp))
+    units = count(one, number)
+    yield one
+    match msp.rng.choice(("left out", "another class", "another client", "replaced", "retired")):
+        case "left out":
+            for unit in units:
+                unit.off.append((day(msp), date.max))
+                msp.excludes(one.client, begins=unit.off[0][0], record_id=unit.facts[0].row["id"])
+        case "another class":
+            other = line(msp, "server", one.client)
+            for unit in units:
+                unit.elsewhere.append(msp.becomes(unit.facts[0], turn, nodeClass=other.way.kind))
+            other.units += [Unit(unit.elsewhere) for unit in units]
+            yield other
+        case "another client":
+            other, ended = line(msp, "workstation", msp.client()), day(msp)
+            connection, company = msp.connection("ninjaone"), msp.listed_company(msp.connection("ninjaone"))
+            msp.maps(one.client, connection, company, ends=ended)
+            msp.maps(other.client, connection, company, begins=ended)
+            for fact in listed(one, number, at=(connection, company)):
+                one.units.append(Unit([fact], ends=ended))
+                other.units.append(Unit([fact], begins=ended))
+            yield other
+        case "replaced":
+            for unit in units:
+                unit.facts[0].until = turn
+            count(one, near(msp, number), since=moment(msp))
+        case "retired":
+            for unit in units:
+                msp.becomes(unit.facts[0], turn, approvalStatus="DECOMMISSIONED")
 
 
 @plants(55)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from tests.score.model import Line, Stray, Unit
 from tests.score.msp import NEVER, SERVICES, Msp
-from tests.score.planting import agree, count, day, line, listed, moment, near, plants
+from tests.score.planting import agree, bundled, count, day, line, listed, moment, near, plants
 
 GIGABYTE = 2**30
 
@@ -206,14 +206,35 @@ def a_machine_that_falls_silent(msp: Msp) -> Iterator[Line]:
 @plants(31)
 def a_machine_that_is_silent_for_too_long(msp: Msp) -> Iterator[Line]:
     """Where a contract says after how many days of silence it counts no more, it counts until then, and not a day longer."""
-    one, number, first = line(msp, "workstation"), msp.rng.randint(1, 4), msp.calendar.first
+    one, number = line(msp, msp.rng.choice(("workstation", "desk"))), msp.rng.randint(1, 4)
+    _silent(one, msp.rng.randint(1, 2), near(msp, number))
+    count(one, number)
+    yield one
+
+
+@plants(31)
+def a_bundle_whose_machines_fall_silent(msp: Msp) -> Iterator[Line]:
+    """What a bundle's contract counts no more is none of its machines, and promises nothing of what is in it."""
+    (bundle,), parts = bundled(msp, "station")
+    number = msp.rng.randint(1, 4)
+    _silent(bundle, msp.rng.randint(1, 2), near(msp, number))
+    count(bundle, number)
+    count(parts["edr"], near(msp, 2 * number))
+    count(parts["mail"], msp.rng.randint(0, 2))
+    yield from (bundle, *parts.values())
+
+
+def _silent(one: Line, number: int, quantity: int) -> None:
+    """Agree on so many, and list so many that have been silent since before the first reading."""
+    msp, first = one.msp, one.msp.calendar.first
     since, turn = first - timedelta(days=msp.rng.randint(15, 40)), day(msp)
     days = msp.rng.choice((max(14, (turn - since.date()).days), 14, 60))
-    agree(one, near(msp, number), silent_days=days)
-    count(one, number)
-    for unit in count(one, msp.rng.randint(1, 2), lastContact=str(int(since.timestamp()))):
+    agree(one, quantity, silent_days=days)
+    seen = str(int(since.timestamp()))
+    # A tool may have more to say of such a machine.
+    said = {"lastSeen": seen, "suspended": msp.rng.random() < 0.5, "dattoClass": msp.rng.choice(("device", "unknown"))}
+    for unit in count(one, number, **(said if one.way.vendor == "datto_rmm" else {"lastContact": seen})):
         unit.off.append((since.date() + timedelta(days=days), date.max))
-    yield one
 
 
 @plants(32)

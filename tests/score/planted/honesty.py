@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from tests.score.model import Line
-from tests.score.msp import ALLOWED_MINUTES, NEVER, Client, Msp, Scope
+from tests.score.msp import ALLOWED_MINUTES, NEVER, Msp, Scope
 from tests.score.planting import agree, count, day, line, moment, near, plants
 
 
@@ -165,9 +165,7 @@ def a_company_that_was_mistyped(msp: Msp) -> Iterator[Line]:
     """A company that a tool never listed says nothing of its client, and is no zero."""
     one = line(msp, msp.rng.choice(("workstation", "edr")), msp.client())
     agree(one, msp.rng.randint(1, 5))
-    _mistyped(msp, one.client, msp.connection(one.way.vendor))
+    connection = msp.connection(one.way.vendor)
+    msp.listed_company(connection)
+    msp.seed_row("company_mappings", connection_id=connection, company_id=msp.next("slip"), client_id=one.client.id)
     yield one
-
-
-def _mistyped(msp: Msp, client: Client, connection: str) -> None:
-    msp.seed_row("company_mappings", connection_id=connection, company_id=msp.next("slip"), client_id=client.id)

@@ -110,9 +110,30 @@ def invoices_that_bill_another_quantity(msp: Msp) -> Iterator[Line]:
     client = msp.client(has_books=True)
     for service in msp.rng.sample(PLAIN, msp.rng.randint(1, 2)):
         one, number = line(msp, service, client), msp.rng.randint(1, 6)
-        agree(one, number, price(msp))
+        agree(one, number, price(msp), tolerance=msp.rng.choice((0, 0, 1)), **some_basis(msp))
         count(one, number + msp.rng.choice((0, 0, 1)))
         yield one
+
+
+@plants(51)
+def invoices_of_a_month_in_which_the_contract_changes(msp: Msp) -> Iterator[Line]:
+    """By the day and on average each version has its share of the invoice, at its own price; else the last one decides."""
+    one, number, turn = line(msp, client=msp.client(has_books=True)), msp.rng.randint(1, 6), day(msp)
+    again = msp.rng.choice((turn, turn, max(turn, day(msp)), None))
+    agree(one, near(msp, number), ends=turn, **some_basis(msp))
+    if again:
+        agree(one, near(msp, number), begins=again, **some_basis(msp))
+    count(one, number)
+    yield one
+
+
+@plants(51)
+def an_invoice_that_is_not_there_yet(msp: Msp) -> Iterator[Line]:
+    """A month is over, and perhaps closed, without it; when it comes it is held against what was agreed, and the rows go."""
+    one, number = line(msp, client=msp.client(has_books=True, is_invoiced_late=True)), msp.rng.randint(1, 6)
+    agree(one, near(msp, number), tolerance=msp.rng.choice((0, 0, 1)), **some_basis(msp))
+    count(one, number)
+    yield one
 
 
 @plants(54)

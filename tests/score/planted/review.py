@@ -10,10 +10,10 @@ from tests.score.msp import CLOSES_AFTER, NEVER, Decision, Msp, months
 from tests.score.planting import agree, count, line, listed, moment, near, plants
 
 
-def _gap(msp: Msp, service: str | None = None) -> tuple[Line, list[Unit]]:
+def _gap(msp: Msp, service: str | None = None, **terms: int) -> tuple[Line, list[Unit]]:
     """A line of a new client with more than was agreed, and the units that are too many."""
     one, number = line(msp, service, msp.client()), msp.rng.randint(1, 5)
-    agree(one, number, msp.rng.choice((Decimal(10), Decimal("7.35"), Decimal("0.3350"))))
+    agree(one, number, msp.rng.choice((Decimal(10), Decimal("7.35"), Decimal("0.3350"))), **terms)
     count(one, number)
     return one, count(one, msp.rng.randint(1, 3), since=msp.rng.choice((None, moment(msp))))
 
@@ -111,8 +111,8 @@ def an_approval_that_nothing_touches(msp: Msp) -> Iterator[Line]:
 
 @plants(58)
 def facts_that_change_after_invoicing(msp: Msp) -> Iterator[Line]:
-    """What was sent stays as it was approved, to the cent; what changes afterwards is a difference of its own."""
-    one, units = _gap(msp, msp.rng.choice(("workstation", "edr", "seat")))
+    """What was sent stays as it was approved, to the cent; what changes afterwards is a difference of its own, which no tolerance hides."""
+    one, units = _gap(msp, msp.rng.choice(("workstation", "edr", "seat")), tolerance=msp.rng.choice((0, 0, 1, 3)))
     units += count(one, 1)
     msp.decisions.append(Decision(*one.key, "approve", is_sent=True))
     match msp.rng.choice(("nothing", "more", "fewer", "none")):
