@@ -165,9 +165,13 @@ def write_project(book: Book) -> Path:
 def _used(book: Book) -> dict[str, bytes]:
     """Return the files the last build of this book stood on, by the names they are kept under."""
     project = project_dir(book)
-    found = [(project / "seeds", ""), (project / REFERENCE, f"{REFERENCE}/")]
+    return _contents(project / "seeds", project / REFERENCE, project / CONNECTIONS)
+
+
+def _contents(seeds: Path, reference: Path, connections: Path) -> dict[str, bytes]:
+    found = [(seeds, ""), (reference, f"{REFERENCE}/")]
     used = {f"{prefix}{path.name}": path.read_bytes() for folder, prefix in found for path in folder.glob("*.csv")}
-    return {CONNECTIONS: (project / CONNECTIONS).read_bytes(), **dict(sorted(used.items()))}
+    return {CONNECTIONS: connections.read_bytes(), **dict(sorted(used.items()))}
 
 
 def project_dir(book: Book) -> Path:
@@ -220,12 +224,14 @@ def _why(results_path: Path, output: str) -> str:
 
 def after_build(book: Book, at: datetime) -> Path:
     """Keep what the build stood on, close the months that are due, and publish the marts for everyone to read."""
-    from morton_pipeline.warehouse import closing, known
+    from morton_pipeline.warehouse import built_from, closing, known
     from morton_pipeline.warehouse.lock import connect
     from morton_pipeline.warehouse.publish import publish
 
+    used = _used(book)
     with connect(book, "reconcile") as con:
-        known.keep(con, book, _used(book), at)
+        built_from.keep(con, used)
+        known.keep(con, book, used, at)
         closing.close_months(con, book, at)
     return publish(book)
 
@@ -245,3 +251,26 @@ def refresh_decisions(book: Book, at: datetime) -> None:
             after_build(book, at)
         else:
             publish(book)
+
+
+def changed_since_built(book: Book) -> str:
+    """Say what the published marts stand on that has changed since they were built; empty where nothing has.
+
+    Raises `BadInput` for wrong seeds, and `NothingPublished` before the first build.
+    """
+    from morton_pipeline.warehouse import built_from
+
+    with tempfile.TemporaryDirectory() as folder:
+        seeds.write_checked(book, Path(folder))
+        files = _contents(Path(folder), DBT_PROJECT / REFERENCE, book.root / CONNECTIONS)
+    return built_from.changed_since(book, files)
+
+
+def bring_up_to_date(book: Book, at: datetime, say: Callable[[str], None] = lambda text: None) -> None:
+    """Build the marts anew where something they stand on has changed, so that no approval outlives its facts.
+
+    `say` is told why. Raises like `reconcile` and `changed_since_built`.
+    """
+    if why := changed_since_built(book):
+        say(f"{why} They are built anew first.")
+        reconcile(book, at=at)

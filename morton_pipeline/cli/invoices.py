@@ -43,11 +43,14 @@ def plan(book: "Book", output: str, period: str | None) -> None:
     from morton_pipeline import clock
     from morton_pipeline.accounting import posting
     from morton_pipeline.ledger.store import open_ledger
+    from morton_pipeline.reconcile import changed_since_built
     from morton_pipeline.reports import mart
     from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 
     month = mart.month(period) if period else None
     refuse_wrong(book, NOTHING_SENT)
+    if why := changed_since_built(book):
+        say(f"{why} `morton invoices post` builds them anew first; what is shown here is as of the last build.")
     with open_ledger(book) as ledger:
         planned = posting.plan(book, ledger, mart.by_id(book, at=clock.now()), period=month)
     rows: list[Row] = [
@@ -72,7 +75,7 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
     """Send what is approved to the accounting system."""
     from morton_pipeline.accounting import posting
     from morton_pipeline.ledger.store import open_ledger
-    from morton_pipeline.reconcile import refresh_decisions
+    from morton_pipeline.reconcile import bring_up_to_date, refresh_decisions
     from morton_pipeline.reports import mart
     from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 
@@ -84,6 +87,10 @@ def post(book: "Book", output: str, period: str | None, is_sure: bool, release: 
     with open_ledger(book) as ledger:
         current = mart.by_id(book, at=at)
         planned = posting.plan(book, ledger, current, period=month)
+        if planned.drafts or planned.held:
+            bring_up_to_date(book, at, say)
+            current = mart.by_id(book, at=at)
+            planned = posting.plan(book, ledger, current, period=month)
         if planned.drafts and not is_sure and sys.stdin.isatty():
             named = ", ".join(f"{d.client_name} {d.total_amount} {d.currency}" for d in planned.drafts[:10])
             click.confirm(f"Send {len(planned.drafts)} invoices ({named})?", abort=True, err=True)

@@ -27,7 +27,7 @@ from morton_pipeline.extract import qbxml
 from morton_pipeline.extract.fetch import Extraction, fetch
 from morton_pipeline.ledger import invoices
 from morton_pipeline.ledger.store import open_ledger
-from morton_pipeline.reconcile import refresh_decisions
+from morton_pipeline.reconcile import bring_up_to_date, changed_since_built, refresh_decisions
 from morton_pipeline.reports import mart
 from morton_pipeline.seeds import NOTHING_SENT, refuse_wrong
 from morton_pipeline.vendors import vendor_of
@@ -55,7 +55,11 @@ def approved(book: Book, at: datetime) -> Rows:
 
 
 class Work:
-    """What one connection has to do. `rows` is what approvals are compared with, `show` what follows once sent."""
+    """What one connection has to do.
+
+    `rows` is what approvals are compared with, `changed` says why those are not what is known by now, `renew` makes
+    them so, and `show` is what follows once something was sent.
+    """
 
     def __init__(
         self,
@@ -63,10 +67,13 @@ class Work:
         connection: Connection,
         *,
         rows: Callable[[Book, datetime], Rows] = approved,
+        changed: Callable[[Book], str] = changed_since_built,
+        renew: Callable[[Book, datetime], None] = bring_up_to_date,
         show: Callable[[Book, datetime], None] = refresh_decisions,
         say: Say = lambda _: None,
     ) -> None:
         self._book, self._connection, self._rows, self._show, self._say = book, connection, rows, show, say
+        self._changed, self._renew, self._is_outdated = changed, renew, False
 
     def is_waiting(self) -> bool:
         """Whether there is anything to send, to settle or to read now."""
@@ -90,6 +97,9 @@ class Work:
         with self._telling(said):
             if sent:
                 self._show(self._book, clock.now())
+        with self._telling(said):
+            if self._is_outdated:
+                self._renew(self._book, clock.now())
         self._say(f"{self._connection.id}: {' '.join(said) or 'Nothing was to be done.'}")
 
     @contextmanager
@@ -153,6 +163,12 @@ class Work:
 
     def _send(self, session: Session, said: list[str]) -> list[Mapping[str, Any]]:
         if not self._is_sending:
+            return []
+        why = self._changed(self._book)
+        self._is_outdated = bool(why)
+        if why:
+            # Building takes longer than the Web Connector waits for an answer.
+            said.append(f"{why} They are built anew now, and what is approved is sent at the next visit.")
             return []
         at, adapter = clock.now(), open_quickbooks_desktop(self._connection, session.ask)
         with open_ledger(self._book) as ledger:

@@ -93,6 +93,9 @@ def invoices(context: dg.AssetExecutionContext, book: BookResource) -> Iterator[
     opened, month = book.open(), date.fromisoformat(context.partition_key)
     with open_ledger(opened) as ledger:
         rows = approved_rows(opened, ledger, now())
+        if rows:
+            reconcile.bring_up_to_date(opened, now(), context.log.info)
+            rows = approved_rows(opened, ledger, now())
         sent = accounting.post(opened, ledger, rows, at=now(), period=month, actor="dagster")
     open_now = [row for row in sent if row["state"] in UNSETTLED]
     yield dg.MaterializeResult(

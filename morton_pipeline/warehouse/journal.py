@@ -239,6 +239,15 @@ def position(con: duckdb.DuckDBPyConnection) -> Position:
     return (row[0], row[1], row[2]) if row else START
 
 
+def lines_after(book: Book, file_name: str, byte_offset: int) -> Iterator[Line]:
+    """Yield the lines written after a position, without the lock: the last one may be half written, and is left out."""
+    for path in _files(book):
+        if path.name >= file_name:
+            with path.open("rb") as stream:
+                stream.seek(byte_offset if path.name == file_name else 0)
+                yield from (_parse(path, raw) for raw in stream if raw.endswith(b"\n"))
+
+
 def _files(book: Book) -> list[Path]:
     return sorted(book.journal.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].jsonl"))
 

@@ -111,6 +111,12 @@ JOURNAL_POSITION = Table("raw", "journal_position", "How far the journal has bee
     ("line_number", "bigint", "The number of the last line applied."),
 ))  # fmt: skip
 
+BUILT_FROM = Table("raw", "built_from", "What the marts were built from: one row, published with them.", _fields(
+    ("file_name", "varchar", "The journal file that was applied last."),
+    ("byte_offset", "bigint", "Where the first line begins that was not."),
+    ("files_sha256", "varchar", "The hash of the seeds and connections.yaml."),
+))  # fmt: skip
+
 KNOWN_SEEDS = Table("raw", "known_seeds", "Which files builds stood on: one set per change of any of them.", _fields(
     ("set_number", "bigint", "The journal's line that says so; a later set has a higher one."),
     ("known_at", "timestamp", "The instant of the build that used it first (UTC)."),
@@ -307,7 +313,7 @@ def declared_fields(endpoint: Endpoint) -> tuple[Field, ...]:
 def all_tables() -> tuple[Table, ...]:
     """Return every raw table there must be."""
     of_vendors = (_record_table(v.name, e) for v in VENDORS.values() for e in v.endpoints)
-    of_morton = (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, KNOWN_SEEDS)
+    of_morton = (EXTRACTIONS, QUARANTINE, SCOPES, TOOLS, VENDOR_RULES, JOURNAL_POSITION, BUILT_FROM, KNOWN_SEEDS)
     return (*of_morton, *CLOSED, *LEDGER, *of_vendors)
 
 

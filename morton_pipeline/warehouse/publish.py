@@ -72,6 +72,8 @@ def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
         raise NotPublished("There are no marts to publish yet: `morton reconcile` builds them.")
     con.execute(f"attach {literal(str(draft))} as mart (storage_version '{STORAGE_VERSION}')")
     try:
+        con.execute("create schema mart.morton")
+        con.execute("create table mart.morton.built_from as select * from raw.built_from")
         con.execute("create schema mart.marts")
         for name, comment in relations:
             con.execute(f"create table mart.marts.{quoted(name)} as select * from marts.{quoted(name)}")

@@ -30,7 +30,15 @@ class Serving:
     def __init__(self, desk: Desk, *, silence: float = 5, patience: float = 0.5) -> None:
         self.said: list[str] = []
         connection = desk.book.connection("desktop")
-        self.work = Work(desk.book, connection, rows=lambda *_: desk.rows, show=lambda *_: None, say=self.said.append)
+        self.work = Work(
+            desk.book,
+            connection,
+            rows=lambda *_: desk.rows,
+            changed=lambda _: desk.changed,
+            renew=lambda *_: setattr(desk, "changed", ""),
+            show=lambda *_: None,
+            say=self.said.append,
+        )
         self.service = Service(
             connection, self.work, Login(connection),
             open_session=lambda: Session(silence_seconds=silence, patience_seconds=patience),

@@ -70,6 +70,8 @@ class Desk:
     company: CompanyFile
     limits: Limits = field(default_factory=lambda: replace(Limits(), quiet_period_seconds=0))
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    changed: str = ""
+    """What the rows stand on that has changed since they were built."""
     faults: list[str] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
 

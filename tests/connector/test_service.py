@@ -53,6 +53,23 @@ def test_a_visit_sends_what_is_approved_and_reads_every_list(desk: Desk, serve: 
     assert len(desk.company.adds) == 2
 
 
+def test_case_57_what_was_approved_on_older_facts_waits_until_the_marts_are_built_anew(
+    desk: Desk, serve: Serve
+) -> None:
+    desk.approve("00000000000a")
+    desk.changed = "The seeds or connections.yaml were edited after the marts were built."
+    with serve() as serving:
+        quickbooks = connector(desk, serving)
+        told = quickbooks.visit()
+        serving.rest()
+        assert told == (
+            "The seeds or connections.yaml were edited after the marts were built. They are built anew now, and what is "
+            "approved is sent at the next visit. Lists read: 4 of 4."
+        )
+        assert desk.company.adds == []
+        assert quickbooks.visit() == "Invoices: 1 posted."
+
+
 def morton(desk: Desk, *words: str) -> Any:
     done = CliRunner().invoke(cli, ["--book", str(desk.book.root), "invoices", *words])
     assert done.exit_code == 0, done.output

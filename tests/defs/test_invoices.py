@@ -62,6 +62,7 @@ def ledger(folder: Path, book: BookResource, monkeypatch: pytest.MonkeyPatch) ->
     publish(opened.published, ROWS)
     # The mart here is written by hand: there is nothing dbt could rebuild it from.
     monkeypatch.setattr(reconcile, "refresh_decisions", lambda book, at: None)
+    monkeypatch.setattr(reconcile, "bring_up_to_date", lambda book, at, say: None)
     with open_ledger(opened) as found:
         yield found
 
@@ -180,6 +181,16 @@ def test_case_57_an_approval_whose_row_changed_since_asks_for_nothing(ledger: Le
     approve(ledger, "aaaaaaaaaaaa")
     publish(book.open().published, [ROWS[0] | {"seal": "another"}])
     assert asked(book) == []
+
+
+def test_case_57_the_marts_are_brought_up_to_date_before_anything_is_sent(
+    ledger: Ledger, book: BookResource, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approve(ledger, "aaaaaaaaaaaa")
+    renewed = [ROWS[0] | {"seal": "another"}]
+    monkeypatch.setattr(reconcile, "bring_up_to_date", lambda book, at, say: publish(book.published, renewed))
+    assert run(invoices, partition_key="2026-11-01").success
+    assert files(book) == []
 
 
 def test_what_had_no_answer_is_tried_again_and_what_waits_for_a_person_once_a_day(

@@ -304,3 +304,14 @@ def test_the_command_finds_a_book_whose_path_has_wildcards(tmp_path, devices, ex
     (odd / "connections.yaml").write_text((tmp_path / "connections.yaml").read_text())
     assert load(Book(odd), [extraction(devices(3))])[0].added_count == 3
     assert load(Book(odd), [extraction(devices(3), 1)])[0].added_count == 0
+
+
+def test_lines_are_read_without_the_lock_up_to_one_that_is_half_written(book, take, devices):
+    take(devices(2))
+    (path,) = book.journal.glob("*.jsonl")
+    first = path.stat().st_size
+    take(devices(3), 1)
+    with path.open("ab") as stream:
+        stream.write(b'{"line": "att')
+    assert [line["number"] for line in journal.lines_after(book, path.name, first)] == [2]
+    assert [line["number"] for line in journal.lines_after(book, "", 0)] == [1, 2]
