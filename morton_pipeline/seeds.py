@@ -413,6 +413,28 @@ class _Check:
                         f"{start}; close the gap, or begin the note with {MEANT_GAP!r} and say why"
                     )
                     self._add("contracts", later, "effective_from", message)
+            self._one_tool_a_month([(start, end, line, rows[line]) for start, end, line in versions])
+
+    def _one_tool_a_month(self, versions: Sequence[tuple[date, date, int, Row]]) -> None:
+        """The days of a month that are added up, or compared, are of one tool: numbers of two never are."""
+        for start, _, line, row in versions:
+            basis = row["count_basis"].lower() or "period_end"
+            for _, other_end, other, earlier in versions:
+                is_of_the_month = start.replace(day=1) < other_end <= start
+                if basis != "period_end" and is_of_the_month and self._tool(row) != self._tool(earlier):
+                    message = (
+                        f"counts at {self._tool(row)} from {start} what row {other} counts at {self._tool(earlier)}, "
+                        f"and {basis} takes a month as a whole; let the tool change on the first of a month"
+                    )
+                    self._add("contracts", line, "count_vendor", message)
+
+    def _tool(self, contract: Row) -> str:
+        """Return which tool counts what a contract is about, where one is named or only one could."""
+        service = next((row for _, row in self.rows["services"] if row["service_id"] == contract["service_id"]), {})
+        mapped = {
+            row["vendor"] for _, row in self.rows["service_mappings"] if row["service_id"] == contract["service_id"]
+        }
+        return (contract["count_vendor"] or service.get("count_vendor") or "".join(sorted(mapped))).lower()
 
     def _tiers(self) -> None:
         models = {row["contract_id"]: row["billing_model"].lower() for _, row in self.rows["contracts"]}

@@ -314,6 +314,21 @@ def test_case_63_an_exclusion_by_number_alone_says_whose_of_what_and_since_when(
     assert _problems(book) == []
 
 
+@pytest.mark.parametrize(("basis", "turn"), [("daily", "2026-11-11"), ("", "2026-11-11"), ("daily", "2026-11-01")])
+def test_a_month_that_is_taken_as_a_whole_is_counted_by_one_tool(book: Book, basis: str, turn: str) -> None:
+    first = {**GOOD["contracts"][0], "count_vendor": "ninjaone", "effective_to": turn}
+    then = {**first, "contract_id": "c2", "count_vendor": "huntress", "count_basis": basis, "effective_from": turn, "effective_to": ""}  # fmt: skip
+    _write(book, "contracts", [first, then])
+    assert _problems(book) == (
+        [
+            "contracts.csv row 3, count_vendor: counts at huntress from 2026-11-11 what row 2 counts at ninjaone, and daily "
+            "takes a month as a whole; let the tool change on the first of a month"
+        ]
+        if (basis, turn) == ("daily", "2026-11-11")
+        else []
+    )
+
+
 def test_case_42_two_contracts_in_force_on_a_day_are_refused(book: Book) -> None:
     _write(book, "contracts", [GOOD["contracts"][0], {**GOOD["contracts"][0], "contract_id": "c2"}])
     assert _problems(book) == [

@@ -29,6 +29,11 @@ WRONG = {
         "contracts",
         {**CONTRACT, "contract_id": "c0", "effective_from": "2026-01-01", "effective_to": "2026-10-01", "service_id": "mdm"},
     ),
+    "a_month_taken_as_a_whole_is_counted_by_one_tool": (
+        "fail",
+        "contracts",
+        {**CONTRACT, "contract_id": "c8", "client_id": "globex", "count_vendor": "ninjaone", "effective_to": "2026-11-11"},
+    ),
     "every_mapping_is_unique": ("fail", "company_mappings", {"connection_id": "rmm", "company_id": "7", "client_id": "globex"}),
     "no_sku_contains_itself": ("fail", "sku_includes", {**INCLUDE, "sku": "c", "included_sku": "a"}),
 }  # fmt: skip
@@ -37,7 +42,7 @@ WRONG = {
 def _came_to(project: Project, seeds: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     """Build from seeds nobody checked, and return what each rule about them came to."""
     write_seeds(project.root / "project/seeds", **seeds)
-    project.run("build", "--select", *RIGHT, "int_sku_includes", "--indirect-selection", "cautious")
+    project.run("build", "--select", *RIGHT, "services", "int_sku_includes", "--indirect-selection", "cautious")
     results = {r["unique_id"].split(".")[2]: r["status"] for r in project.read("run_results.json")["results"]}
     return {name: results[name] for name in WRONG}
 
@@ -57,5 +62,9 @@ def test_case_42_wrong_seeds_break_each_rule_of_the_build(apart: Project) -> Non
     wrong = {name: list(rows) for name, rows in RIGHT.items()}
     for _, seed, row in WRONG.values():
         wrong[seed].append(row)
-    wrong["contracts"].append({**CONTRACT, "contract_id": "c3", "effective_from": "2026-11-02", "service_id": "mdm"})
+    wrong["contracts"] += [
+        {**CONTRACT, "contract_id": "c3", "effective_from": "2026-11-02", "service_id": "mdm"},
+        {**CONTRACT, "contract_id": "c9", "client_id": "globex", "count_vendor": "huntress", "count_basis": "daily",
+         "effective_from": "2026-11-11"},
+    ]  # fmt: skip
     assert _came_to(apart, wrong) == {name: status for name, (status, _, _) in WRONG.items()}
