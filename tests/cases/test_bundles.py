@@ -2,6 +2,8 @@
 
 from datetime import date
 
+import pytest
+
 from tests.cases.scenario import FIRST, Mart, Scenario
 
 
@@ -36,6 +38,31 @@ def given_bundles(msp: Scenario) -> None:
     msp.agents("bundle-stale", 6)
     msp.contract("bundle-stale", "workplace", 5, "60")
     msp.fail("m365", "bundle-stale", since=date(2026, 11, 10))
+    # A third of November is under contract, at its beginning or at its end.
+    for basis in ("daily", "average", "period_end"):
+        for client, dates in (("ended", {"effective_to": "2026-11-11"}), ("begun", {"effective_from": "2026-11-11"})):
+            msp.client(f"bundle-{client}-{basis}")
+            msp.licences(f"bundle-{client}-{basis}", 12)
+            msp.agents(f"bundle-{client}-{basis}", 12)
+            msp.contract(f"bundle-{client}-{basis}", "workplace", 10, "60", count_basis=basis, **dates)
+
+
+@pytest.mark.parametrize(
+    ("client", "amounts"),
+    [
+        # Ten days of twenty that were read, of two at 60.00; and of the month's thirty.
+        ("bundle-ended-average", [60]),
+        ("bundle-begun-average", [60]),
+        ("bundle-ended-daily", [40]),
+        ("bundle-begun-daily", [40]),
+        ("bundle-ended-period_end", []),
+        ("bundle-begun-period_end", [120]),
+    ],
+)
+def test_case_42_a_bundle_whose_contract_ends_or_begins_inside_a_month_has_its_days(
+    mart: Mart, client: str, amounts: list[int]
+) -> None:
+    assert [row["variance_amount"] for row in mart.rows(client, service_id="workplace")] == amounts
 
 
 def test_case_41_a_bundle_that_is_whole_is_billed_once(mart: Mart) -> None:

@@ -55,6 +55,10 @@ def given_contracts_that_ended(msp: Scenario) -> None:
     msp.client("left-lately", status="offboarded")
     msp.devices("left-lately", 2)
     msp.contract("left-lately", "workstation", 2, "25", effective_to="2026-11-11")
+    msp.client("left-elsewhere", status="offboarded")
+    msp.agents("left-elsewhere", 5, platform="darwin")
+    msp.devices("left-elsewhere", 12, nodeClass="MAC")
+    msp.contract("left-elsewhere", "care", 5, "30", count_vendor="huntress", effective_to="2026-11-11")
     msp.client("left-long-ago", status="offboarded")
     msp.devices("left-long-ago", 2)
     msp.contract("left-long-ago", "workstation", 2, "25", effective_to="2025-06-01")
@@ -177,6 +181,12 @@ def test_case_37_a_contract_without_usage_is_a_ghost(mart: Mart) -> None:
         -40,
         "zero",
     )
+
+
+def test_case_55_after_a_contract_ended_its_tool_goes_on_counting(mart: Mart) -> None:
+    row = mart.row("left-elsewhere", service_id="care")
+    assert (row["kind"], row["observed_quantity"], row["variance_amount"]) == ("no_contract", 5, 150)
+    assert row["began_on"] == date(2026, 11, 11)
 
 
 def test_case_55_after_a_contract_ended_its_price_holds_for_a_year(mart: Mart) -> None:

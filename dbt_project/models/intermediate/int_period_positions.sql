@@ -3,7 +3,26 @@
 -- versions. Amounts are in money of the period, not rounded yet.
 with
 
-    -- Stretches never go beyond their month, and the last one ends where the period does.
+    -- The last that stands of a service in a month: of a bundle nothing does once its contract has ended.
+    closings as (
+        select client_id, service_id, vendor, month_on
+        from
+            (
+                select
+                    client_id,
+                    service_id,
+                    vendor,
+                    cast({{ dbt.date_trunc("month", "position_from") }} as date) as month_on,
+                    row_number() over (
+                        partition by client_id, service_id, {{ dbt.date_trunc("month", "position_from") }}
+                        order by position_from desc
+                    ) as place
+                from {{ ref("int_positions") }}
+            ) as placed
+        where place = 1
+    ),
+
+    -- Stretches never go beyond their month.
     stretches as (
         select
             sources.period_month,
@@ -21,23 +40,43 @@ with
             and positions.position_from >= sources.period_month
             and positions.position_from <= sources.last_on
         inner join
-            {{ ref("int_positions") }} as closing
-            on closing.client_id = sources.client_id
-            and closing.service_id = sources.service_id
-            and closing.vendor = sources.vendor
-            and {{ stands_on("closing", "sources.last_on") }}
+            closings
+            on closings.client_id = sources.client_id
+            and closings.service_id = sources.service_id
+            and closings.vendor = sources.vendor
+            and closings.month_on = sources.period_month
     ),
 
     anchors as (
         select
-            client_id,
-            service_id,
-            period_month,
+            stretches.client_id,
+            stretches.service_id,
+            stretches.period_month,
             max(case when is_contracted then stands_until_on end) as contracted_on,
             max(case when not is_contracted and stands_until_on = last_on then last_on end) as uncontracted_on,
-            sum(day_count) as period_days
+            max(last_on) as last_on,
+            -- The days that were read; those on which no contract names a bundle are days of it all the same.
+            case
+                when services.is_counted_by_component
+                then
+                    {{
+                        dbt.datediff(
+                            "case when max(firsts.first_observed_on) > stretches.period_month then max(firsts.first_observed_on) else stretches.period_month end",
+                            "max(last_on)",
+                            "day",
+                        )
+                    }}
+                    + 1
+                else sum(day_count)
+            end as period_days
         from stretches
-        group by client_id, service_id, period_month
+        inner join {{ ref("int_services") }} as services on services.service_id = stretches.service_id
+        inner join
+            {{ ref("int_first_observed") }} as firsts
+            on firsts.client_id = stretches.client_id
+            and firsts.service_id = stretches.service_id
+            and firsts.vendor = stretches.vendor
+        group by stretches.client_id, stretches.service_id, stretches.period_month, services.is_counted_by_component
     ),
 
     -- Each part and the day that decides it; a contract that ended inside the month decides how its end is counted too.
@@ -58,7 +97,7 @@ with
             and stretches.service_id = anchors.service_id
             and stretches.period_month = anchors.period_month
             and stretches.stands_until_on = anchors.contracted_on
-        where stretches.count_basis <> 'period_end' or anchors.uncontracted_on is null
+        where stretches.count_basis <> 'period_end' or anchors.contracted_on = anchors.last_on
         union all
         select
             anchors.client_id,

@@ -243,6 +243,21 @@ with
         group by client_id, service_id, position_from
     ),
 
+    -- After a contract has ended its tool still counts, and for a year its prices say what the service was worth;
+    -- then the
+    -- list price does.
+    ended as (
+        select
+            client_id,
+            service_id,
+            contract_id,
+            count_vendor,
+            effective_to,
+            lead(effective_to) over (partition by client_id, service_id order by effective_to) as next_ended_on
+        from {{ ref("int_contract_versions") }}
+        where effective_to < cast('9999-12-31' as date)
+    ),
+
     contracted as (
         select
             stretches.client_id,
@@ -262,7 +277,14 @@ with
                 when contracts.committed_until > stretches.position_from then contracts.committed_quantity
             end as committed_quantity,
             coalesce(contracts.tolerance_quantity, 0) as tolerance_quantity,
-            coalesce(contracts.count_vendor, services.count_vendor) as vendor,
+            coalesce(
+                contracts.contract_id,
+                case
+                    when {{ dbt.datediff("ended.effective_to", "stretches.position_from", "day") }} < 366
+                    then ended.contract_id
+                end
+            ) as priced_by,
+            coalesce(contracts.count_vendor, ended.count_vendor, services.count_vendor) as vendor,
             services.list_price
         from stretches
         inner join {{ ref("int_services") }} as services on services.service_id = stretches.service_id
@@ -272,20 +294,14 @@ with
             and contracts.service_id = stretches.service_id
             and contracts.effective_from <= stretches.position_from
             and contracts.effective_to > stretches.position_from
+        left join
+            ended
+            on ended.client_id = stretches.client_id
+            and ended.service_id = stretches.service_id
+            and ended.effective_to <= stretches.position_from
+            and (ended.next_ended_on is null or ended.next_ended_on > stretches.position_from)
         -- Without its contract a bundle is only its components.
         where contracts.contract_id is not null or not services.is_counted_by_component
-    ),
-
-    -- After a contract has ended its prices still say what the service was worth, for a year; then the list price does.
-    ended as (
-        select
-            client_id,
-            service_id,
-            contract_id,
-            effective_to,
-            lead(effective_to) over (partition by client_id, service_id order by effective_to) as next_ended_on
-        from {{ ref("int_contract_versions") }}
-        where effective_to < cast('9999-12-31' as date)
     ),
 
     observed as (
@@ -300,14 +316,7 @@ with
                 when coalesce(seen.observed_quantity, 0) > covered.covered_quantity
                 then seen.observed_quantity - covered.covered_quantity
                 else 0
-            end as chargeable_quantity,
-            coalesce(
-                contracted.contract_id,
-                case
-                    when {{ dbt.datediff("ended.effective_to", "contracted.position_from", "day") }} < 366
-                    then ended.contract_id
-                end
-            ) as priced_by
+            end as chargeable_quantity
         from contracted
         inner join
             {{ ref("int_first_observed") }} as firsts
@@ -326,12 +335,6 @@ with
             on covered.client_id = contracted.client_id
             and covered.service_id = contracted.service_id
             and covered.position_from = contracted.position_from
-        left join
-            ended
-            on ended.client_id = contracted.client_id
-            and ended.service_id = contracted.service_id
-            and ended.effective_to <= contracted.position_from
-            and (ended.next_ended_on is null or ended.next_ended_on > contracted.position_from)
         where coalesce(covered.is_bundle_observed, true)
     ),
 
