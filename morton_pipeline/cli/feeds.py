@@ -84,7 +84,7 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
         show(rows, output, COLUMNS, "Nothing differed from the contracts, as far as sources were fresh.")
         return
     warn_not_fresh(book)
-    for problem in uncovered(book):
+    for problem in uncovered(book, at.date()):
         say(f"Not covered: {problem}")
     columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
     show(summary(rows), output, columns, "Nothing differs from the contracts.")
@@ -152,8 +152,9 @@ def check(book: "Book", output: str) -> None:
     from morton_pipeline.seeds import check as find
     from morton_pipeline.seeds import missing_rates, uncovered
 
-    problems = find(book) or missing_rates(book, clock.now().date())
-    problems += uncovered(book)
+    today = clock.now().date()
+    problems = find(book) or missing_rates(book, today)
+    problems += uncovered(book, today)
     rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in problems]
     show(rows, output, ("file", "row", "column", "message"), f"The seeds in {book.seeds} are right.")
     if rows:

@@ -37,7 +37,7 @@ WRONG = {
 def _came_to(project: Project, seeds: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     """Build from seeds nobody checked, and return what each rule about them came to."""
     write_seeds(project.root / "project/seeds", **seeds)
-    project.run("build", "--select", *RIGHT, "int_sku_includes", "--indirect-selection", "cautious")
+    project.run("build", "--select", *RIGHT, "int_sku_includes", "+int_clients", "--indirect-selection", "cautious")
     results = {r["unique_id"].split(".")[2]: r["status"] for r in project.read("run_results.json")["results"]}
     return {name: results[name] for name in WRONG}
 
@@ -57,5 +57,7 @@ def test_case_42_wrong_seeds_break_each_rule_of_the_build(apart: Project) -> Non
     wrong = {name: list(rows) for name, rows in RIGHT.items()}
     for _, seed, row in WRONG.values():
         wrong[seed].append(row)
+    # A contract that is over agrees on nothing any more.
+    wrong["contracts"].append({**CONTRACT, "contract_id": "c4", "client_id": "initech", "effective_to": "2020-01-01"})
     wrong["contracts"].append({**CONTRACT, "contract_id": "c3", "effective_from": "2026-11-02", "service_id": "mdm"})
     assert _came_to(apart, wrong) == {name: status for name, (status, _, _) in WRONG.items()}
