@@ -44,7 +44,9 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """One column of a seed, and what its cells may read."""
+
     name: str
     kind: str = "text"
     is_required: bool = False
@@ -55,13 +57,13 @@ class _Column:
 
 def _c(
     name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), absent: bool = False
-) -> _Column:
-    return _Column(name, kind, required, words, absent)
+) -> Column:
+    return Column(name, kind, required, words, absent)
 
 
 _DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
 
-SEEDS: Mapping[str, tuple[_Column, ...]] = {
+SEEDS: Mapping[str, tuple[Column, ...]] = {
     "clients": (
         _c("client_id", required=True), _c("client_name", required=True),
         _c("status", "word", required=True, words=("active", "offboarded", "internal")),
@@ -125,7 +127,7 @@ _MOST_WHOLE = 99_999
 _WHEN_EMPTY = {"priority": "100"}
 """What an empty cell stands for, where that decides whether two rows say the same."""
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
-_KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
+KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
 
 MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
 """How a note begins that says why a client's service, or a client, has no contract."""
@@ -222,11 +224,12 @@ def _write(rows: Mapping[str, Iterable[Row]], target: Path) -> None:
         for place, row in enumerate(rows[name], 1):
             # The order of a bundle's components means something, and tables have none.
             placed = {"place": str(place)} | {k: v for k, v in row.items() if v}
-            writer.writerow([_canonical(c, placed.get(c.name, "")) for c in columns])
+            writer.writerow([canonical(c, placed.get(c.name, "")) for c in columns])
         (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
 
 
-def _canonical(column: _Column, value: str) -> str:
+def canonical(column: Column, value: str) -> str:
+    """Return a cell as the build has it: words that mean the same read the same."""
     return value.lower() if column.kind in ("word", "vendor") else value
 
 
@@ -319,7 +322,7 @@ class _Check:
             self._add(name, 1, twice, "the column stands in the header twice")
         return len(self.problems) == before
 
-    def _cells(self, name: str, columns: Iterable[_Column]) -> None:
+    def _cells(self, name: str, columns: Iterable[Column]) -> None:
         for line, row in self.rows[name]:
             for column in columns:
                 value = row[column.name]
@@ -339,7 +342,7 @@ class _Check:
         declared = {c.tool: VENDORS[c.vendor] for c in self.book.connections if VENDORS[c.vendor].is_declared}
         return {name: v for name, v in VENDORS.items() if not v.is_declared} | declared
 
-    def _read_vendor(self, value: str, _: _Column) -> str:
+    def _read_vendor(self, value: str, _: Column) -> str:
         from morton_pipeline.vendors import VENDORS
 
         known, name = self._tools, value.lower()
@@ -352,7 +355,7 @@ class _Check:
         return f"{value!r} is not a vendor{guess(name, known)}; Morton knows {', '.join(known)}"
 
     def _unique(self) -> None:
-        for name, key in _KEYS.items():
+        for name, key in KEYS.items():
             seen: dict[str, int] = {}
             for line, row in self.rows[name]:
                 if row[key] in seen:
@@ -363,7 +366,7 @@ class _Check:
         for name, column in _IN_ACCOUNTING.items():
             owners: dict[str, tuple[int, str]] = {}
             for line, row in self.rows[name]:
-                value, owner = row[column], row[_KEYS[name]]
+                value, owner = row[column], row[KEYS[name]]
                 if value and value in owners:
                     first, other = owners[value]
                     message = (
@@ -547,8 +550,8 @@ class _Check:
             for (first, a), (line, b) in combinations(rows, 2):
                 if a["service_id"] != b["service_id"] and _meet(a, b) and _is_tie(a["pattern"], b["pattern"]):
                     message = (
-                        f"{b['pattern']!r} and {a['pattern']!r} of row {first} may fit the same record, and neither says "
-                        "more than the other; give the one that shall win a smaller priority, or more of the text"
+                        f"{b['pattern']!r} and {a['pattern']!r} of row {first} may fit the same record, and neither "
+                        "says more than the other; give the one that shall win a smaller priority, or more of the text"
                     )
                     self._add("service_mappings", line, "pattern", message)
 
@@ -719,6 +722,14 @@ def mappable_fields(vendor: str, endpoint: str) -> list[str]:
     return [c.name for c in declared if c.sql_type == "varchar" and not c.name.endswith("_at")]
 
 
+def wrong_cell(seed: str, column: str, value: str) -> str:
+    """Return what is wrong with one cell by itself, or nothing; whether it names something that exists is not asked."""
+    declared = next(c for c in SEEDS[seed] if c.name == column)
+    if not value:
+        return "is empty; it is required" if declared.is_required else ""
+    return "" if declared.kind == "vendor" else _READERS[declared.kind](value, declared)
+
+
 def _date(text: str, default: date) -> date | None:
     try:
         return date.fromisoformat(text) if text else default
@@ -755,7 +766,7 @@ def _nested(path: Sequence[str]) -> str:
     return " ⊃ ".join(place.partition("/")[2] for place in path)
 
 
-def _read_date(value: str, _: _Column) -> str:
+def _read_date(value: str, _: Column) -> str:
     is_date = str(_date(value, date.min)) == value
     return "" if is_date else f"{value!r} is not a date; write it as 2026-11-30"
 
@@ -768,7 +779,7 @@ _DIGITS = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
 """What every engine reads alike: neither 1e3 nor 1_000, and no digits of another script."""
 
 
-def _read_number(value: str, _: _Column) -> str:
+def _read_number(value: str, _: Column) -> str:
     return _read_digits(value, 14, 4, "40 or 2.50", "be zero or more")
 
 
@@ -784,37 +795,37 @@ def _read_digits(value: str, before: int, after: int, example: str, rule: str) -
     return f"{value!r} has more than {after} decimals, and no column holds more" if len(decimals) > after else ""
 
 
-def _read_signed(value: str, column: _Column) -> str:
+def _read_signed(value: str, column: Column) -> str:
     return _read_number(value.removeprefix("-"), column)
 
 
-def _read_rate(value: str, _: _Column) -> str:
+def _read_rate(value: str, _: Column) -> str:
     message = _read_digits(value, 10, 8, "1.0872", "be more than zero")
     if "more than 8" in message or "more than 10" in message:
         return f"{message}; write it the other way"
     return message or ("" if Decimal(value) > 0 else f"{value!r} must be more than zero")
 
 
-def _read_whole(value: str, _: _Column) -> str:
+def _read_whole(value: str, _: Column) -> str:
     if not (value.isascii() and value.isdigit()):
         return f"{value!r} is not a whole number"
     return "" if int(value) <= _MOST_WHOLE else f"{value!r} is more than {_MOST_WHOLE}; write a smaller one"
 
 
-def _read_word(value: str, column: _Column) -> str:
+def _read_word(value: str, column: Column) -> str:
     word = value.lower()
     return (
         "" if word in column.words else f"{value!r} is not one of {', '.join(column.words)}{guess(word, column.words)}"
     )
 
 
-def _read_currency(value: str, _: _Column) -> str:
+def _read_currency(value: str, _: Column) -> str:
     from babel.numbers import is_currency
 
     return "" if is_currency(value) else f"{value!r} is not a currency code such as USD"
 
 
-def _read_zone(value: str, _: _Column) -> str:
+def _read_zone(value: str, _: Column) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -822,7 +833,7 @@ def _read_zone(value: str, _: _Column) -> str:
     return ""
 
 
-_READERS: Mapping[str, Callable[[str, _Column], str]] = {
+_READERS: Mapping[str, Callable[[str, Column], str]] = {
     "text": lambda value, column: "",
     "date": _read_date,
     "number": _read_number,
