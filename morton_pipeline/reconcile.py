@@ -65,9 +65,11 @@ def reconcile(
     in both cases.
     """
     from morton_pipeline.warehouse.lock import held
+    from morton_pipeline.warehouse.scratch import sweep
 
     if as_of is None:
         with held(book, "reconcile"):
+            sweep(book)
             before_build(book, at)
             build(book)
             return after_build(book, at)

@@ -19,14 +19,13 @@ PREFIXES = ("apart_", "what_if_")
 
 @contextmanager
 def scratch_folder(book: Book, prefix: str) -> Iterator[Path]:
-    """Make a folder of one's own for as long as it takes, and sweep those whose process was killed.
+    """Make a folder of one's own for as long as it takes.
 
-    A lock in each says that it is in use: the operating system lets go of a dead owner's. The warehouse's is held while
+    A lock in it says that it is in use: the operating system lets go of a dead owner's. The warehouse's is held while
     folders are made and swept, so that none is taken for left behind before it has its own.
     """
     with held(book, "a build apart"):
-        for left in [folder for p in PREFIXES for folder in book.data.glob(f"{p}*") if folder.is_dir()]:
-            _sweep(left)
+        sweep(book)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=book.data))
         in_use = _lock(folder)
         in_use.acquire(timeout=0)
@@ -37,14 +36,16 @@ def scratch_folder(book: Book, prefix: str) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _sweep(folder: Path) -> None:
-    lock = _lock(folder)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return
-    lock.release()
-    shutil.rmtree(folder, ignore_errors=True)
+def sweep(book: Book) -> None:
+    """Remove the folders whose process was killed. For whoever holds the warehouse's lock."""
+    for folder in [folder for prefix in PREFIXES for folder in book.data.glob(f"{prefix}*") if folder.is_dir()]:
+        in_use = _lock(folder)
+        try:
+            in_use.acquire(timeout=0)
+        except Timeout:
+            continue
+        in_use.release()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock(folder: Path) -> FileLock:

@@ -62,7 +62,10 @@ def test_case_40_at_the_boundary_nothing_is_due(mart: Mart, method: str) -> None
 
 def test_case_40_both_quantities_are_shown_with_what_they_cost(mart: Mart) -> None:
     said = mart.row("all_units-11")["explanation"]
-    assert "1 more than agreed, priced by the contract: 11 for 88.00 USD against 10 for 100.00 USD, which is 12.00 USD too much" in said
+    assert (
+        "1 more than agreed, priced by the contract: 11 for 88.00 USD against 10 for 100.00 USD, which is 12.00 USD too much"
+        in said
+    )
 
 
 def test_case_40_what_comes_to_more_for_fewer_is_said_so(mart: Mart) -> None:
