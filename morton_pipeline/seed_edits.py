@@ -63,13 +63,12 @@ def coming(before: Path, after: Path, today: date) -> Coming:
     currencies = {r["client_id"]: r["currency"] for side in sides for _, r in side["clients"]}
     valued: dict[tuple[str, str], Decimal | None] = {}
     for edit, old, new in _edits(*sides):
-        row = new or old or {}
         if edit.file == "contracts.csv":
-            key = row["client_id"], row["service_id"]
-            if key not in valued:
+            keys = {(row["client_id"], row["service_id"]) for row in (old, new) if row}
+            for key in keys - set(valued):
                 valued[key] = _later_money(_contracts(sides[0], *key), _contracts(sides[1], *key), today)
                 found.moved[currencies[key[0]]] += valued[key] or Decimal(0)
-            is_later, is_unvalued = valued[key] != 0, valued[key] is None
+            is_later, is_unvalued = any(valued[k] != 0 for k in keys), any(valued[k] is None for k in keys)
         else:
             ends = [
                 _day(r[c]) for r in (old, new) for c in _ENDS if r and r.get(c) and old and new and old[c] != new[c]
@@ -171,11 +170,14 @@ def _lines(path: Path, seed: str) -> Iterator[tuple[int, Row]]:
     if not path.is_file():
         return
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+        reader, count = csv.DictReader(file), 0
         for row in reader:
-            cells = {name.strip(): cell.strip() for name, cell in row.items() if name and cell}
-            if any(cells.values()):
-                yield reader.line_num, {c.name: _cell(c, cells.get(c.name, "")) for c in SEEDS[seed]}
+            cells = {name.strip(): cell.strip() for name, cell in row.items() if name and cell and cell.strip()}
+            count += bool(cells)
+            # The order of a bundle's components means something.
+            placed = {"place": str(count)} | cells
+            if cells:
+                yield reader.line_num, {c.name: _cell(c, placed.get(c.name, "")) for c in SEEDS[seed]}
 
 
 def _cell(column: Column, value: str) -> str:

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
-from morton_pipeline.globs import meet, specificity
+from morton_pipeline.globs import is_literal, meet, specificity
 from morton_pipeline.rates import NoRate, rates_of
 
 Row = dict[str, str]
@@ -544,8 +544,9 @@ class _Check:
         """Of mappings with one priority the one that says most decides: two may not say as much as each other."""
         looks: dict[tuple[str, ...], list[tuple[int, Row]]] = defaultdict(list)
         for line, row in self.rows["service_mappings"]:
-            said = (row["vendor"].lower(), row["endpoint"], row["field"], row["priority"] or _WHEN_EMPTY["priority"])
-            looks[said].append((line, row))
+            if not is_literal(row["pattern"]):
+                priority = (row["priority"] or _WHEN_EMPTY["priority"]).lstrip("0")
+                looks[row["vendor"].lower(), row["endpoint"], row["field"], priority].append((line, row))
         for rows in looks.values():
             for (first, a), (line, b) in combinations(rows, 2):
                 if a["service_id"] != b["service_id"] and _meet(a, b) and _is_tie(a["pattern"], b["pattern"]):

@@ -88,6 +88,8 @@ def parse_add(text: str) -> Change:
         if not sign:
             raise BadInput(f"{text!r} is no row: write FILE:COLUMN=VALUE,COLUMN=VALUE.")
         _known(seed.strip(), column.strip())
+        if message := wrong_cell(seed.strip(), column.strip(), value.strip()):
+            raise BadInput(f"{text!r} cannot be added, as {column.strip()} {message}.")
         row[column.strip()] = value.strip()
     return Change(seed.strip(), added=row)
 

@@ -40,6 +40,19 @@ def _folder(root: Path, name: str, seeds: Mapping[str, Rows]) -> Path:
     return folder
 
 
+BUNDLES = [
+    {"bundle_service_id": "suite", "component_service_id": name, "quantity_per_unit": "1"} for name in ("rmm", "edr")
+]
+
+
+def test_the_order_of_a_bundle_s_components_is_an_edit(tmp_path: Path) -> None:
+    before, after = (
+        _folder(tmp_path, "before", {"bundles": BUNDLES}),
+        _folder(tmp_path, "after", {"bundles": BUNDLES[::-1]}),
+    )
+    assert {edit.file for edit in edits(before, after)} == {"bundles.csv"}
+
+
 def _sides(root: Path, after: Mapping[str, Rows]) -> tuple[Path, Path]:
     return _folder(root, "before", SEED), _folder(root, "seeds", {**SEED, **after})
 

@@ -48,6 +48,12 @@ def test_a_price_in_tiers_is_raised_as_well(book: Book, tmp_path: Path) -> None:
     assert [line.split(",")[2] for line in lines] == ["4.5000", "4"]
 
 
+def test_a_row_whose_cell_is_wrong_is_refused_before_anything_is_tried() -> None:
+    with pytest.raises(BadInput) as error:
+        parse_add("exclusions:client_id=acme,max_quantity=some,reason=trial")
+    assert "cannot be added, as max_quantity 'some' is not a number" in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

@@ -20,7 +20,7 @@ KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited"
          "invoice_mismatch", "below_cost", "coverage_gap", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
-NOTHING_READ = "Nothing was read by then, so nothing was audited: `morton extract` reads what there is now."
+NOTHING_READ = "Nothing had been read to its end, so nothing was audited: `morton extract` reads what there is now."
 """What an empty list means where nothing could be compared; it never means that all is well."""
 
 _FOUND = """
