@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,9 +65,11 @@ def reconcile(
     in both cases.
     """
     from morton_pipeline.warehouse.lock import held
+    from morton_pipeline.warehouse.scratch import sweep
 
     if as_of is None:
         with held(book, "reconcile"):
+            sweep(book)
             before_build(book, at)
             build(book)
             return after_build(book, at)
@@ -103,10 +104,10 @@ def build_apart(
 def _copied(book: Book, seeds: Path | None, known_at: datetime | None, say: Callable[[str], None]) -> Iterator[Book]:
     from morton_pipeline.warehouse import known
     from morton_pipeline.warehouse.lock import connect, held
+    from morton_pipeline.warehouse.scratch import scratch_folder
 
-    book.data.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="apart_", dir=book.data) as scratch:
-        copy = _BookApart(book.root, scratch=Path(scratch), other_seeds=seeds)
+    with scratch_folder(book, "apart_") as scratch:
+        copy = _BookApart(book.root, scratch=scratch, other_seeds=seeds)
         with held(book, "a build apart"):
             # Opening it applies what the journal still holds, and the checkpoint leaves one whole file.
             with connect(book, "a build apart") as con:

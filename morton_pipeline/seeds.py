@@ -6,11 +6,12 @@ contract means for a quantity (`dbt_project/`). A build never sees a seed that d
 
 import csv
 import io
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cached_property
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -19,7 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.extract.vendor import CATEGORIES, UNITS, Vendor
-from morton_pipeline.globs import meet, specificity
+from morton_pipeline.globs import is_literal, meet, specificity
 from morton_pipeline.rates import NoRate, rates_of
 
 Row = dict[str, str]
@@ -43,7 +44,9 @@ class Problem:
 
 
 @dataclass(frozen=True)
-class _Column:
+class Column:
+    """One column of a seed, and what its cells may read."""
+
     name: str
     kind: str = "text"
     is_required: bool = False
@@ -54,13 +57,13 @@ class _Column:
 
 def _c(
     name: str, kind: str = "text", *, required: bool = False, words: tuple[str, ...] = (), absent: bool = False
-) -> _Column:
-    return _Column(name, kind, required, words, absent)
+) -> Column:
+    return Column(name, kind, required, words, absent)
 
 
 _DATES = (_c("effective_from", "date"), _c("effective_to", "date"))
 
-SEEDS: Mapping[str, tuple[_Column, ...]] = {
+SEEDS: Mapping[str, tuple[Column, ...]] = {
     "clients": (
         _c("client_id", required=True), _c("client_name", required=True),
         _c("status", "word", required=True, words=("active", "offboarded", "internal")),
@@ -119,10 +122,12 @@ SEEDS: Mapping[str, tuple[_Column, ...]] = {
 _MUST_EXIST = ("clients", "services", "contracts", "company_mappings", "service_mappings")
 MOST_SKUS_DEEP = 4
 """How far a SKU may contain another through others: the build unrolls so many steps."""
+_MOST_WHOLE = 99_999
+"""The most days, or the last place, a cell may name: days are counted back and forth from it."""
 _WHEN_EMPTY = {"priority": "100"}
 """What an empty cell stands for, where that decides whether two rows say the same."""
 _IN_ACCOUNTING = {"clients": "accounting_customer_id", "services": "accounting_item_id"}
-_KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
+KEYS = {"clients": "client_id", "services": "service_id", "contracts": "contract_id", "exclusions": "exclusion_id"}
 
 MEANT_GAP, NO_CONTRACT = "gap:", "no contract:"
 """How a note begins that says why a client's service, or a client, has no contract."""
@@ -136,25 +141,28 @@ def check(book: Book) -> list[Problem]:
     return _Check(book).problems
 
 
-def uncovered(book: Book) -> list[Problem]:
-    """Return the active clients nothing was agreed with, unless their note says so.
+def uncovered(book: Book, on: date) -> list[Problem]:
+    """Return the active clients with whom nothing is agreed for a day or later, unless their note says so.
 
     It makes no number wrong, as what they have comes up without a contract; so it stops neither a build nor an invoice.
     """
     checked = _Check(book)
-    covered = {row["client_id"] for _, row in checked.rows["contracts"]}
+    ends: dict[str, list[date]] = defaultdict(list)
+    for _, row in checked.rows["contracts"]:
+        ends[row["client_id"]].append(_date(row["effective_to"], date.max) or date.max)
     return [
         Problem(
             "clients.csv",
             line,
             "client_id",
-            f"{row['client_id']} is active and has no contract; write one in contracts.csv, or begin its note with "
-            f"{NO_CONTRACT!r} and say why",
+            f"{row['client_id']} is active and has no contract"
+            + (f" any more: the last one ended on {max(ends[row['client_id']])}" if row["client_id"] in ends else "")
+            + f"; write one in contracts.csv, or begin its note with {NO_CONTRACT!r} and say why",
         )
         for line, row in checked.rows["clients"]
         if checked.is_read
         and row["status"].lower() == "active"
-        and row["client_id"] not in covered
+        and max(ends.get(row["client_id"], [date.min])) <= on
         and not row["note"].lower().startswith(NO_CONTRACT)
     ]
 
@@ -216,11 +224,12 @@ def _write(rows: Mapping[str, Iterable[Row]], target: Path) -> None:
         for place, row in enumerate(rows[name], 1):
             # The order of a bundle's components means something, and tables have none.
             placed = {"place": str(place)} | {k: v for k, v in row.items() if v}
-            writer.writerow([_canonical(c, placed.get(c.name, "")) for c in columns])
+            writer.writerow([canonical(c, placed.get(c.name, "")) for c in columns])
         (target / f"{name}.csv").write_text(text.getvalue(), "utf-8")
 
 
-def _canonical(column: _Column, value: str) -> str:
+def canonical(column: Column, value: str) -> str:
+    """Return a cell as the build has it: words that mean the same read the same."""
     return value.lower() if column.kind in ("word", "vendor") else value
 
 
@@ -313,7 +322,7 @@ class _Check:
             self._add(name, 1, twice, "the column stands in the header twice")
         return len(self.problems) == before
 
-    def _cells(self, name: str, columns: Iterable[_Column]) -> None:
+    def _cells(self, name: str, columns: Iterable[Column]) -> None:
         for line, row in self.rows[name]:
             for column in columns:
                 value = row[column.name]
@@ -333,7 +342,7 @@ class _Check:
         declared = {c.tool: VENDORS[c.vendor] for c in self.book.connections if VENDORS[c.vendor].is_declared}
         return {name: v for name, v in VENDORS.items() if not v.is_declared} | declared
 
-    def _read_vendor(self, value: str, _: _Column) -> str:
+    def _read_vendor(self, value: str, _: Column) -> str:
         from morton_pipeline.vendors import VENDORS
 
         known, name = self._tools, value.lower()
@@ -346,7 +355,7 @@ class _Check:
         return f"{value!r} is not a vendor{guess(name, known)}; Morton knows {', '.join(known)}"
 
     def _unique(self) -> None:
-        for name, key in _KEYS.items():
+        for name, key in KEYS.items():
             seen: dict[str, int] = {}
             for line, row in self.rows[name]:
                 if row[key] in seen:
@@ -357,7 +366,7 @@ class _Check:
         for name, column in _IN_ACCOUNTING.items():
             owners: dict[str, tuple[int, str]] = {}
             for line, row in self.rows[name]:
-                value, owner = row[column], row[_KEYS[name]]
+                value, owner = row[column], row[KEYS[name]]
                 if value and value in owners:
                     first, other = owners[value]
                     message = (
@@ -530,6 +539,7 @@ class _Check:
             ("vendor", "endpoint", "field", "pattern", "priority"),
             "a record is one service at a time: remove one of the two, or give it another priority",
         )
+        self._alike()
         for line, row in self.rows["service_mappings"]:
             tool = row["vendor"].lower()
             vendor = self._tools.get(tool)
@@ -551,6 +561,22 @@ class _Check:
                 place = f"{tool} {endpoint}{guess(field, fields)}"
                 message = f"{field!r} is not a column of {place}; it has {', '.join(fields)}"
                 self._add("service_mappings", line, "field", message)
+
+    def _alike(self) -> None:
+        """Of mappings with one priority the one that says most decides: two may not say as much as each other."""
+        looks: dict[tuple[str, ...], list[tuple[int, Row]]] = defaultdict(list)
+        for line, row in self.rows["service_mappings"]:
+            if not is_literal(row["pattern"]):
+                priority = (row["priority"] or _WHEN_EMPTY["priority"]).lstrip("0")
+                looks[row["vendor"].lower(), row["endpoint"], row["field"], priority].append((line, row))
+        for rows in looks.values():
+            for (first, a), (line, b) in combinations(rows, 2):
+                if a["service_id"] != b["service_id"] and _meet(a, b) and _is_tie(a["pattern"], b["pattern"]):
+                    message = (
+                        f"{b['pattern']!r} and {a['pattern']!r} of row {first} may fit the same record, and neither "
+                        "says more than the other; give the one that shall win a smaller priority, or more of the text"
+                    )
+                    self._add("service_mappings", line, "pattern", message)
 
     def _shared_companies(self) -> None:
         """A company that several clients share is divided by a column of its records, and by nothing else."""
@@ -719,6 +745,14 @@ def mappable_fields(vendor: str, endpoint: str) -> list[str]:
     return [c.name for c in declared if c.sql_type == "varchar" and not c.name.endswith("_at")]
 
 
+def wrong_cell(seed: str, column: str, value: str) -> str:
+    """Return what is wrong with one cell by itself, or nothing; whether it names something that exists is not asked."""
+    declared = next(c for c in SEEDS[seed] if c.name == column)
+    if not value:
+        return "is empty; it is required" if declared.is_required else ""
+    return "" if declared.kind == "vendor" else _READERS[declared.kind](value, declared)
+
+
 def _date(text: str, default: date) -> date | None:
     try:
         return date.fromisoformat(text) if text else default
@@ -755,63 +789,66 @@ def _nested(path: Sequence[str]) -> str:
     return " ⊃ ".join(place.partition("/")[2] for place in path)
 
 
-def _read_date(value: str, _: _Column) -> str:
-    return "" if _date(value, date.min) and len(value) == 10 else f"{value!r} is not a date; write it as 2026-11-30"
+def _read_date(value: str, _: Column) -> str:
+    is_date = str(_date(value, date.min)) == value
+    return "" if is_date else f"{value!r} is not a date; write it as 2026-11-30"
 
 
 def _number(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
+    return Decimal(text) if _DIGITS.fullmatch(text.removeprefix("-")) else None
 
 
-def _read_number(value: str, _: _Column) -> str:
-    number = _number(value)
-    if number is None:
-        return f"{value!r} is not a number; write digits with a point, such as 40 or 2.50"
-    if not number.is_finite() or number < 0:
-        return f"{value!r} must be zero or more"
-    exponent = number.normalize().as_tuple().exponent
-    return "" if isinstance(exponent, int) and exponent >= -4 else f"{value!r} has more than four decimals"
+_DIGITS = re.compile(r"([0-9]+)(?:\.([0-9]+))?")
+"""What every engine reads alike: neither 1e3 nor 1_000, and no digits of another script."""
 
 
-def _read_signed(value: str, column: _Column) -> str:
+def _read_number(value: str, _: Column) -> str:
+    return _read_digits(value, 14, 4, "40 or 2.50", "be zero or more")
+
+
+def _read_digits(value: str, before: int, after: int, example: str, rule: str) -> str:
+    found = _DIGITS.fullmatch(value.removeprefix("-"))
+    if found is None:
+        return f"{value!r} is not a number; write digits with a point, such as {example}"
+    whole, decimals = found[1].lstrip("0"), (found[2] or "").rstrip("0")
+    if value.startswith("-"):
+        return f"{value!r} must {rule}"
+    if len(whole) > before:
+        return f"{value!r} has more than {before} digits before the point, and no column holds more"
+    return f"{value!r} has more than {after} decimals, and no column holds more" if len(decimals) > after else ""
+
+
+def _read_signed(value: str, column: Column) -> str:
     return _read_number(value.removeprefix("-"), column)
 
 
-def _read_rate(value: str, _: _Column) -> str:
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return f"{value!r} is not a number; write digits with a point, such as 1.0872"
-    if not number.is_finite() or number <= 0:
-        return f"{value!r} must be more than zero"
-    exponent = number.normalize().as_tuple().exponent
-    is_fit = isinstance(exponent, int) and exponent >= -8 and number < Decimal(10) ** 10
-    return (
-        "" if is_fit else f"{value!r} has more than eight decimals, or ten digits before them; write it the other way"
-    )
+def _read_rate(value: str, _: Column) -> str:
+    message = _read_digits(value, 10, 8, "1.0872", "be more than zero")
+    if "more than 8" in message or "more than 10" in message:
+        return f"{message}; write it the other way"
+    return message or ("" if Decimal(value) > 0 else f"{value!r} must be more than zero")
 
 
-def _read_whole(value: str, _: _Column) -> str:
-    return "" if value.isascii() and value.isdigit() else f"{value!r} is not a whole number"
+def _read_whole(value: str, _: Column) -> str:
+    if not (value.isascii() and value.isdigit()):
+        return f"{value!r} is not a whole number"
+    return "" if int(value) <= _MOST_WHOLE else f"{value!r} is more than {_MOST_WHOLE}; write a smaller one"
 
 
-def _read_word(value: str, column: _Column) -> str:
+def _read_word(value: str, column: Column) -> str:
     word = value.lower()
     return (
         "" if word in column.words else f"{value!r} is not one of {', '.join(column.words)}{guess(word, column.words)}"
     )
 
 
-def _read_currency(value: str, _: _Column) -> str:
+def _read_currency(value: str, _: Column) -> str:
     from babel.numbers import is_currency
 
     return "" if is_currency(value) else f"{value!r} is not a currency code such as USD"
 
 
-def _read_zone(value: str, _: _Column) -> str:
+def _read_zone(value: str, _: Column) -> str:
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -819,7 +856,7 @@ def _read_zone(value: str, _: _Column) -> str:
     return ""
 
 
-_READERS: Mapping[str, Callable[[str, _Column], str]] = {
+_READERS: Mapping[str, Callable[[str, Column], str]] = {
     "text": lambda value, column: "",
     "date": _read_date,
     "number": _read_number,

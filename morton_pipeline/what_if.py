@@ -8,20 +8,23 @@ Nothing here touches what finance reads.
 import csv
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
-from morton_pipeline.seeds import SEEDS
+from morton_pipeline.seeds import SEEDS, wrong_cell
 
 Row = dict[str, Any]
+
+_TOO_MUCH = Decimal(10) ** 14
+"""No column of a seed holds as much."""
 
 COLUMNS = (
     "period_month",
@@ -57,6 +60,9 @@ class Change:
     is_factor: bool = False
     added: Mapping[str, str] | None = None
 
+    def __str__(self) -> str:
+        return f"{self.seed}.{self.column}{'*' if self.is_factor else '='}{self.value}"
+
 
 def parse_set(text: str) -> Change:
     """Read `contracts.tolerance_quantity=2` or `contracts.unit_price*1.05`. Raises `BadInput`."""
@@ -68,6 +74,8 @@ def parse_set(text: str) -> Change:
     _known(seed, column)
     if change.is_factor:
         number(change.value, text)
+    elif message := wrong_cell(seed, column, change.value):
+        raise BadInput(f"{change}: {message}.")
     return change
 
 
@@ -80,6 +88,8 @@ def parse_add(text: str) -> Change:
         if not sign:
             raise BadInput(f"{text!r} is no row: write FILE:COLUMN=VALUE,COLUMN=VALUE.")
         _known(seed.strip(), column.strip())
+        if message := wrong_cell(seed.strip(), column.strip(), value.strip()):
+            raise BadInput(f"{text!r} cannot be added, as {column.strip()} {message}.")
         row[column.strip()] = value.strip()
     return Change(seed.strip(), added=row)
 
@@ -126,7 +136,7 @@ def changed(seeds: Path, folder: Path, changes: Sequence[Change], where: Mapping
         else:
             chosen = _apply(change, rows, where)
             if change.is_factor and (change.seed, change.column) == ("contracts", "unit_price"):
-                _apply_to_tiers(folder, chosen, Decimal(change.value))
+                _apply_to_tiers(folder, chosen, change)
         _write(path, rows)
     return folder
 
@@ -143,23 +153,34 @@ def _apply(change: Change, rows: Sequence[dict[str, str]], where: Mapping[str, s
         if not change.is_factor:
             row[change.column] = change.value
         elif old:
-            row[change.column] = _times(old, f"{change.seed}.csv, {change.column}", Decimal(change.value))
+            row[change.column] = _times(old, change.seed, change)
     return chosen
 
 
-def _apply_to_tiers(folder: Path, contracts: Sequence[Mapping[str, str]], factor: Decimal) -> None:
+def _apply_to_tiers(folder: Path, contracts: Sequence[Mapping[str, str]], change: Change) -> None:
     """Multiply the prices of tiered contracts too: they stand in a file of their own."""
     path, ids = folder / "price_tiers.csv", {row["contract_id"] for row in contracts}
     rows = _read(path)
     for row in rows:
         if row["contract_id"] in ids:
-            row["unit_price"] = _times(row["unit_price"], path.name, factor)
+            row["unit_price"] = _times(row["unit_price"], path.stem, change)
     if rows:
         _write(path, rows)
 
 
-def _times(text: str, where: str, factor: Decimal) -> str:
-    return f"{(number(text, where) * factor).quantize(Decimal('0.0001')):f}"
+def _times(text: str, seed: str, change: Change) -> str:
+    """Multiply a cell as its column holds it: with four decimals, or whole where it counts days and the like."""
+    old, factor = number(text, f"{seed}.csv, {change.column}"), number(change.value, str(change))
+    if abs(old) * abs(factor) >= _TOO_MUCH:
+        raise BadInput(f"{change} makes more of {text} in {seed}.csv than any column holds: name a smaller factor.")
+    product = (old * factor).quantize(Decimal("0.0001"))
+    is_whole = product == product.to_integral_value() and any(
+        c.kind == "whole" for c in SEEDS[seed] if c.name == change.column
+    )
+    new = f"{product:.0f}" if is_whole else f"{product:f}"
+    if message := wrong_cell(seed, change.column, new):
+        raise BadInput(f"{change} cannot be tried: of {text} in {seed}.csv it makes {new}, and {message}.")
+    return new
 
 
 def _write(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
@@ -180,9 +201,10 @@ def difference(
     """
     from morton_pipeline.reconcile import build_apart
     from morton_pipeline.reports import mart
+    from morton_pipeline.warehouse.scratch import scratch_folder
 
-    with tempfile.TemporaryDirectory(prefix="what_if_", dir=book.data) as scratch, ThreadPoolExecutor(2) as pool:
-        targets = [Path(scratch) / "before.duckdb", Path(scratch) / "after.duckdb"]
+    with scratch_folder(book, "what_if_") as scratch, ThreadPoolExecutor(2) as pool:
+        targets = [scratch / "before.duckdb", scratch / "after.duckdb"]
         builds = [
             pool.submit(build_apart, book, target, at=at, seeds=seeds, reopens=reopens)
             for target, seeds in zip(targets, (before, after), strict=True)
@@ -227,9 +249,9 @@ def totals(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def most_moved(rows: Sequence[Row]) -> Decimal:
-    """Return how much money moves in the currency in which most does, whatever its direction."""
-    sums: dict[str, Decimal] = {}
+def most_moved(rows: Sequence[Row], coming: Mapping[str, Decimal] = MappingProxyType({})) -> Decimal:
+    """Return how much money moves in the currency in which most does, whatever its direction; `coming` moves later."""
+    sums = dict(coming)
     for row in rows:
         sums[row["currency"]] = sums.get(row["currency"], Decimal(0)) + abs(row["change_amount"])
     return max(sums.values(), default=Decimal(0))
@@ -253,9 +275,12 @@ def _known(seed: str, column: str) -> None:
 def number(text: str, where: str) -> Decimal:
     """Read a number somebody wrote at a place. Raises `BadInput` naming both."""
     try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise BadInput(f"{where}: {text!r} is not a number.") from error
+        found = Decimal(text)
+    except InvalidOperation:
+        found = Decimal("nan")
+    if not found.is_finite() or abs(found) >= _TOO_MUCH:
+        raise BadInput(f"{where}: {text!r} is not a number that can be reckoned with; write one such as 500 or 1.05.")
+    return found
 
 
 def _git(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:

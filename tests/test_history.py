@@ -23,6 +23,7 @@ from morton_pipeline.cli import cli
 from morton_pipeline.ledger import decide, open_ledger
 from morton_pipeline.ledger.lines import line_of
 from morton_pipeline.reconcile import reconcile
+from morton_pipeline.reports.mart import is_read
 from morton_pipeline.warehouse.load import accept, latest
 from tests.cases.scenario import FIRST, LATER, NOW, Mart, Row, Scenario, post
 from tests.conftest import ROOT
@@ -382,6 +383,21 @@ def test_the_page_shows_what_its_commands_say(told: Told, morton: Callable[..., 
         said = " ".join(done.output.split())
         missing = [line for line in shown.splitlines() if " ".join(line.split()) not in said]
         assert not missing, f"`morton {words}` says:\n{done.output}"
+
+
+def test_case_11_a_look_back_before_anything_was_read_is_not_clean(told: Told, morton: Callable[..., Result]) -> None:
+    done = morton("reconcile", "--as-of", "2026-01-01", "--period", "2026-11")
+    assert done.exit_code == 1
+    assert "2026-11 was not reconciled: nothing was read then." in str(done.exception)
+    back = told.book.published.with_name("mart_as_of_20260101T000000Z.duckdb")
+    assert not is_read(told.book, back)
+    assert is_read(told.book)
+
+
+def test_case_11_nobody_looks_back_from_a_day_to_come(morton: Callable[..., Result]) -> None:
+    done = morton("reconcile", "--as-of", "2030-01-01")
+    assert done.exit_code == 1
+    assert "--as-of 2030-01-01 is later than now" in str(done.exception)
 
 
 @pytest.fixture

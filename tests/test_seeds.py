@@ -25,6 +25,8 @@ connections:
     secrets: {api_key: H, api_secret: H}
 """
 
+TODAY = date(2026, 11, 20)
+
 GOOD: dict[str, list[dict[str, str]]] = {
     "clients": [
         {"client_id": "acme", "client_name": "Acme, Inc.", "status": "active", "currency": "USD"},
@@ -82,9 +84,15 @@ CELLS = {
     "an_unknown_unit": ("services", "unit", "seats", "'seats' is not one of user, licence, device, agent, mailbox, gigabyte, hour, other"),
     "an_unknown_category": ("services", "category", "rm", "'rm' is not one of"),
     "a_price_with_a_comma": ("services", "list_price", "2,50", "'2,50' is not a number; write digits with a point, such as 40 or 2.50"),
-    "a_price_that_is_no_number": ("contracts", "unit_price", "NaN", "'NaN' must be zero or more"),
+    "a_price_that_is_no_number": ("contracts", "unit_price", "NaN", "'NaN' is not a number; write digits with a point"),
+    "a_number_too_large_for_its_column": ("contracts", "quantity", "100000000000000000", "'100000000000000000' has more than 14 digits before the point"),
+    "digits_of_another_script": ("contracts", "quantity", "１２", "'１２' is not a number"),
+    "a_number_as_python_writes_it": ("contracts", "unit_price", "1_0", "'1_0' is not a number"),
+    "a_number_with_an_exponent": ("contracts", "quantity", "1e3", "'1e3' is not a number"),
+    "more_days_than_there_are": ("clients", "back_bill_days", "100000", "'100000' is more than 99999"),
+    "a_date_by_its_week": ("contracts", "effective_from", "2026-W48-1", "'2026-W48-1' is not a date; write it as 2026-11-30"),
     "a_negative_quantity": ("contracts", "quantity", "-1", "'-1' must be zero or more"),
-    "five_decimals": ("contracts", "unit_price", "1.00001", "'1.00001' has more than four decimals"),
+    "five_decimals": ("contracts", "unit_price", "1.00001", "'1.00001' has more than 4 decimals"),
     "a_date_written_another_way": ("contracts", "effective_from", "11/30/2026", "'11/30/2026' is not a date; write it as 2026-11-30"),
     "a_date_that_does_not_exist": ("contracts", "effective_from", "2026-02-30", "'2026-02-30' is not a date; write it as 2026-11-30"),
     "a_tiered_price_without_tiers": ("contracts", "billing_model", "tiered", "is tiered, and price_tiers.csv has no row for c1"),
@@ -113,8 +121,8 @@ CELLS = {
     "a_rate_of_nothing": ("exchange_rates", "rate", "0", "'0' must be more than zero"),
     "a_rate_below_nothing": ("exchange_rates", "rate", "-1.1", "'-1.1' must be more than zero"),
     "a_rate_that_is_no_number": ("exchange_rates", "rate", "1,08", "'1,08' is not a number; write digits with a point, such as 1.0872"),
-    "a_rate_of_nine_decimals": ("exchange_rates", "rate", "0.000000001", "'0.000000001' has more than eight decimals"),
-    "a_rate_too_large": ("exchange_rates", "rate", "10000000000", "'10000000000' has more than eight decimals, or ten digits before them"),
+    "a_rate_of_nine_decimals": ("exchange_rates", "rate", "0.000000001", "'0.000000001' has more than 8 decimals"),
+    "a_rate_too_large": ("exchange_rates", "rate", "10000000000", "'10000000000' has more than 10 digits before the point, and no column holds more; write it the other way"),
     "a_rate_without_a_day": ("exchange_rates", "effective_from", "", "is empty; it is required"),
     "a_rate_nobody_says": ("exchange_rates", "source", "", "is empty; it is required"),
     "an_exclusion_for_an_unknown_client": ("exclusions", "client_id", "acm", "'acm' is not in clients.csv (did you mean 'acme'?)"),
@@ -251,7 +259,7 @@ def test_case_42_a_gap_that_is_meant_or_none_is_right(book: Book, later: dict[st
 
 
 def test_an_active_client_without_a_contract_is_named_and_stops_nothing(book: Book, tmp_path: Path) -> None:
-    assert [str(problem) for problem in uncovered(book)] == [
+    assert [str(problem) for problem in uncovered(book, TODAY)] == [
         "clients.csv row 3, client_id: globex is active and has no contract; write one in contracts.csv, or begin its note "
         "with 'no contract:' and say why"
     ]
@@ -264,12 +272,23 @@ def test_an_active_client_without_a_contract_is_named_and_stops_nothing(book: Bo
 )
 def test_a_client_that_needs_no_contract_is_not_named(book: Book, waiver: dict[str, str]) -> None:
     _write(book, "clients", [GOOD["clients"][0], {**GOOD["clients"][1], **waiver}])
-    assert uncovered(book) == []
+    assert uncovered(book, TODAY) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "is_covered"), [("2020-01-01", False), ("2026-11-20", False), ("2026-11-21", True), ("", True)]
+)
+def test_case_37_a_contract_that_is_over_covers_nobody(book: Book, ends: str, is_covered: bool) -> None:
+    over = {**GOOD["contracts"][0], "contract_id": "c2", "client_id": "globex", "effective_to": ends}
+    _write(book, "contracts", [*GOOD["contracts"], over])
+    said = [str(problem) for problem in uncovered(book, TODAY)]
+    assert len(said) == (not is_covered)
+    assert is_covered or f"globex is active and has no contract any more: the last one ended on {ends};" in said[0]
 
 
 def test_seeds_that_cannot_be_read_leave_nobody_without_a_contract(book: Book) -> None:
     (book.seeds / "contracts.csv").write_text("contract\n", "utf-8")
-    assert uncovered(book) == []
+    assert uncovered(book, TODAY) == []
 
 
 @pytest.mark.parametrize("priority", ["10", ""])
@@ -284,6 +303,31 @@ def test_a_mapping_that_stands_there_twice_names_both_rows(book: Book, priority:
     assert "a record is one service at a time" in problem
     for further in ({"priority": "11"}, {"pattern": "*server"}, {"effective_from": "2030-01-01"}):
         _write(book, "service_mappings", [{**first, "effective_to": "2030-01-01"}, {**again, **further}])
+        assert _problems(book) == [], further
+
+
+TIES = {
+    "as_much_text_each": ("*_SERVER", "LINUX_S*", True),
+    "more_text_in_one": ("*_SERVER", "LINUX_*", False),
+    "a_name_outright": ("*_SERVER", "A_SERVER", False),
+    "nothing_fits_both": ("WINDOWS_*", "?LINUX_*", False),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "is_tie"), TIES.values(), ids=TIES)
+def test_mappings_of_one_priority_that_say_as_much_as_each_other_are_refused(
+    book: Book, one: str, other: str, is_tie: bool
+) -> None:
+    _write(
+        book, "services", [*GOOD["services"], {**GOOD["services"][0], "service_id": "mdm", "count_vendor": "ninjaone"}]
+    )
+    first = {**GOOD["service_mappings"][0], "priority": "", "pattern": one, "effective_to": "2030-01-01"}
+    again = {**first, "priority": "100", "pattern": other, "service_id": "mdm"}
+    _write(book, "service_mappings", [first, again])
+    said = f"service_mappings.csv row 3, pattern: {other!r} and {one!r} of row 2 may fit the same record"
+    assert [problem.startswith(said) for problem in _problems(book)] == [True] * is_tie
+    for further in ({"priority": "11"}, {"service_id": "rmm"}, {"effective_from": "2030-01-01", "effective_to": ""}):
+        _write(book, "service_mappings", [first, {**again, **further}])
         assert _problems(book) == [], further
 
 

@@ -1,5 +1,6 @@
 """What other seeds would do to the money: finding them and comparing what they come to."""
 
+import csv
 import subprocess
 from datetime import date
 from decimal import Decimal
@@ -47,6 +48,35 @@ def test_a_price_in_tiers_is_raised_as_well(book: Book, tmp_path: Path) -> None:
     assert [line.split(",")[2] for line in lines] == ["4.5000", "4"]
 
 
+def test_a_row_whose_cell_is_wrong_is_refused_before_anything_is_tried() -> None:
+    with pytest.raises(BadInput) as error:
+        parse_add("exclusions:client_id=acme,max_quantity=some,reason=trial")
+    assert "cannot be added, as max_quantity 'some' is not a number" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("contracts.unit_price*10000000000000", "makes more of 10.50 in contracts.csv than any column holds"),
+        ("contracts.quantity*-1", "of 40 in contracts.csv it makes -40.0000, and '-40.0000' must be zero or more"),
+        ("clients.back_bill_days*1.5", "of 45 in clients.csv it makes 67.5000, and '67.5000' is not a whole number"),
+    ],
+)
+def test_what_a_factor_cannot_make_is_said_of_the_change(book: Book, tmp_path: Path, change: str, said: str) -> None:
+    (book.seeds / "clients.csv").write_text("client_id,back_bill_days\nacme,45\n")
+    with pytest.raises(BadInput) as error:
+        changed(book.seeds, _new(tmp_path), [parse_set(change)], {})
+    assert said in str(error.value)
+    assert change in str(error.value)
+
+
+def test_days_stay_whole(book: Book, tmp_path: Path) -> None:
+    (book.seeds / "clients.csv").write_text("client_id,back_bill_days\nacme,180\nglobex,\n")
+    after = changed(book.seeds, _new(tmp_path), [parse_set("clients.back_bill_days*2")], {})
+    lines = list(csv.DictReader((after / "clients.csv").read_text().splitlines()))
+    assert [line["back_bill_days"] for line in lines] == ["360", ""]
+
+
 def test_a_client_that_is_only_renamed_moves_no_money() -> None:
     before = _row("acme", "10")
     assert compare([before], [{**before, "client_name": "Acme and Sons"}]) == []
@@ -65,6 +95,10 @@ def test_a_row_is_added_with_an_id_of_its_own(book: Book, tmp_path: Path) -> Non
         ("contract.unit_price=3", "There is no seed 'contract' (did you mean 'contracts'?)"),
         ("contracts.price=3", "contracts.csv has no column 'price'"),
         ("contracts.unit_price*half", "'half' is not a number"),
+        ("contracts.unit_price*inf", "'inf' is not a number"),
+        ("contracts.unit_price*nan", "'nan' is not a number"),
+        ("contracts.unit_price*1e40", "'1e40' is not a number that can be reckoned with"),
+        ("contracts.quantity=many", "contracts.quantity=many: 'many' is not a number"),
     ],
 )
 def test_a_change_nobody_can_make_says_how_to_write_it(text: str, said: str) -> None:

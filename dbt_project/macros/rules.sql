@@ -16,6 +16,13 @@
     )
 {%- endmacro %}
 
+{# How much a glob says, to compare: one that names a text outright says most, else it is by how much text it has. #}
+{% macro is_literal(pattern) -%} {{ pattern }} not like '%*%' and {{ pattern }} not like '%?%'{%- endmacro %}
+{% macro specificity(pattern) -%}
+    case when {{ is_literal(pattern) }} then 1000000 else 0 end
+    + length(replace(replace({{ pattern }}, '*', ''), '?', ''))
+{%- endmacro %}
+
 {# What the contract makes of what is chargeable of an observed quantity. A model that is not listed here never gets this
    far: the seeds are checked. `committed` is what is committed to on the day, or nothing. #}
 {% macro billable_quantity(chargeable, contract, committed) -%}

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from morton_pipeline.cli import BOOK, checked_now, cli, command, formats, say, show, warn_not_fresh
+from morton_pipeline.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from morton_pipeline.book import Book
+    from morton_pipeline.seed_edits import Edit
 
 EXTRACTION_COLUMNS = ("connection_id", "endpoint", "tenant_id", "status", "record_count", "added_count",
                       "changed_count",
@@ -77,17 +81,24 @@ def reconcile(book: "Book", output: str, as_of: str | None, period: str | None) 
         mart.month(period)
     at = checked_now(book)
     instant = clock.parse(as_of, "--as-of") if as_of else None
+    if instant and instant > at:
+        raise BadInput(
+            f"--as-of {as_of} is later than now, {at:%Y-%m-%dT%H:%M:%SZ}, and nobody knows what will be known then; "
+            "leave it out to build what is known now."
+        )
     published = build(book, at=at, as_of=instant, say=say)
     rows = mart.discrepancies(book, at=instant or at, period=period, source=published)
     if instant:
         say(f"What was known at {as_of} is in {published}; of {period or 'the month that was open'} it said:")
-        show(rows, output, COLUMNS, "Nothing differed from the contracts, as far as sources were fresh.")
+        nothing = "Nothing differed from the contracts, as far as sources were fresh."
+        show(rows, output, COLUMNS, nothing if mart.is_read(book, published) else mart.NOTHING_READ)
         return
     warn_not_fresh(book)
-    for problem in uncovered(book):
+    for problem in uncovered(book, at.date()):
         say(f"Not covered: {problem}")
     columns = ("kind", "currency", "rows", "variance_amount", "accumulated_amount")
-    show(summary(rows), output, columns, "Nothing differs from the contracts.")
+    nothing = "Nothing differs from the contracts." if mart.is_read(book, published) else mart.NOTHING_READ
+    show(summary(rows), output, columns, nothing)
 
 
 @command(cli, "diff")
@@ -98,16 +109,39 @@ def diff(book: "Book", output: str, against: str | None, period: str | None, fai
     """Say what an edit of the seeds does to the money, on today's records; changes nothing."""
     import tempfile
 
+    from morton_pipeline import seed_edits
     from morton_pipeline.what_if import difference, most_moved, number, seeds_at
 
-    limit = number(fail_above, "--fail-above") if fail_above else None
+    limit, named, at = number(fail_above, "--fail-above") if fail_above else None, against or "HEAD", checked_now(book)
     with tempfile.TemporaryDirectory() as folder:
-        before = seeds_at(book, against or "HEAD", Path(folder))
-        rows = difference(book, before, book.seeds, at=checked_now(book), period=period)
-    _show_difference(rows, output, f"The seeds in {book.seeds} say what {against or 'HEAD'} says: no money moves.")
-    if limit is not None and most_moved(rows) > limit:
-        say(f"More than {limit} moves: look at it once more, or name a higher --fail-above.")
-        raise SystemExit(1)
+        before = seeds_at(book, named, Path(folder))
+        rows = difference(book, before, book.seeds, at=at, period=period)
+        edits, coming = seed_edits.edits(before, book.seeds), seed_edits.coming(before, book.seeds, at.date())
+    nothing = f"The seeds in {book.seeds} say what {named} says: no money moves."
+    _show_difference(rows, output, nothing if not edits else "No money moves in the months that were compared.")
+    if not rows:
+        _say_edits(f"The seeds in {book.seeds} are not those of {named} all the same:", edits)
+    else:
+        _say_edits("What begins later is not among these rows:", coming.edits)
+    if limit is None:
+        return
+    if coming.unvalued:
+        say(
+            f"What {len(coming.unvalued)} of the rows that begin later will move, nobody can tell yet: have somebody "
+            "look at them, and run this without --fail-above once that is done."
+        )
+    if most_moved(rows, coming.moved) > limit:
+        later = ", with what begins later" if any(coming.moved.values()) else ""
+        say(f"More than {limit} moves{later}: look at it once more, or name a higher --fail-above.")
+    elif not coming.unvalued:
+        return
+    raise SystemExit(1)
+
+
+def _say_edits(what: str, edits: "Sequence[Edit]") -> None:
+    if edits:
+        more = [f"  … and {len(edits) - 20} more."] if len(edits) > 20 else []
+        say("\n".join([what, *(f"  {edit}" for edit in edits[:20]), *more]))
 
 
 @command(cli, "what-if")
@@ -152,8 +186,9 @@ def check(book: "Book", output: str) -> None:
     from morton_pipeline.seeds import check as find
     from morton_pipeline.seeds import missing_rates, uncovered
 
-    problems = find(book) or missing_rates(book, clock.now().date())
-    problems += uncovered(book)
+    today = clock.now().date()
+    problems = find(book) or missing_rates(book, today)
+    problems += uncovered(book, today)
     rows = [{"file": p.file, "row": p.row, "column": p.column, "message": p.message} for p in problems]
     show(rows, output, ("file", "row", "column", "message"), f"The seeds in {book.seeds} are right.")
     if rows:

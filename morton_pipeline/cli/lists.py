@@ -108,7 +108,7 @@ def show_open_month(book: "Book", output: str) -> None:
     from morton_pipeline.reports.summary import totals
 
     rows = mart.discrepancies(book, at=clock.now())
-    show(rows, output, COLUMNS, "Nothing differs from the contracts.")
+    show(rows, output, COLUMNS, "Nothing differs from the contracts." if mart.is_read(book) else mart.NOTHING_READ)
     if output == "table" and rows:
         click.echo(totals(rows, book.root))
 
@@ -161,9 +161,8 @@ def discrepancies(
     else:
         if output == "table":
             warn_not_fresh(book)
-        show(
-            rows, output, COLUMNS, "Nothing in this selection differs from the contracts, as far as sources are fresh."
-        )
+        nothing = "Nothing in this selection differs from the contracts, as far as sources are fresh."
+        show(rows, output, COLUMNS, nothing if rows or mart.is_read(book) else mart.NOTHING_READ)
         if output == "table" and rows:
             click.echo(totals(rows, book.root))
 

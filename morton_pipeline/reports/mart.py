@@ -20,6 +20,9 @@ KINDS = ("under_billed", "over_billed", "no_contract", "no_usage", "not_audited"
          "invoice_mismatch", "below_cost", "coverage_gap", "correction")  # fmt: skip
 FINDINGS = ("waste", "risk", "lists_differ", "below_cost")
 
+NOTHING_READ = "Nothing had been read to its end, so nothing was audited: `morton extract` reads what there is now."
+"""What an empty list means where nothing could be compared; it never means that all is well."""
+
 _FOUND = """
     with open_periods as (
         select client_id, date_trunc('month', max(quantity_on))::date as open_month
@@ -317,11 +320,23 @@ def _refuse_unknown(book: Book, con: Any, column: str, value: str) -> None:
     )
 
 
+def is_read(book: Book, source: Path | None = None) -> bool:
+    """Whether anything had been read to its end when a mart was built; `source` is another published file."""
+    with connect_published(book, source) as con:
+        return _is_read(con)
+
+
+def _is_read(con: Any) -> bool:
+    return bool(_rows(con, "select 1 from marts.source_health where last_complete_at is not null limit 1", []))
+
+
 def _refuse_unknown_period(con: Any, period: date) -> None:
-    sql = "select distinct date_trunc('month', quantity_on)::date from marts.daily_quantities order by 1"
-    known = [row[0] for row in con.execute(sql).fetchall()]
-    if known and period not in known:
-        raise BadInput(
-            f"{period:%Y-%m} was not reconciled: nothing was read then. There are "
-            f"{', '.join(f'{m:%Y-%m}' for m in known)}."
-        )
+    sql = (
+        "select date_trunc('month', quantity_on)::date as period_month from marts.daily_quantities "
+        "union select period_month from marts.discrepancies order by 1"
+    )
+    known = [row["period_month"] for row in _rows(con, sql, [])]
+    if period in known or (not known and _is_read(con)):
+        return
+    there = f"There are {', '.join(f'{m:%Y-%m}' for m in known)}." if known else NOTHING_READ
+    raise BadInput(f"{period:%Y-%m} was not reconciled: nothing was read then. {there}")

@@ -323,6 +323,7 @@ def _hide_names(rows: Sequence[Row]) -> None:
                 said |= {e["record_name"]: told, e["record_id"]: told}
                 e |= {"record_name": told, "record_id": tail}
         _replace(row, said)
+        _mask_patterns(row)
 
 
 def _shows_names(contracts: Sequence[Row]) -> bool:
@@ -333,22 +334,42 @@ def _tail(record_id: str) -> str:
     return f"…{record_id[-4:]}" if _OPAQUE.fullmatch(record_id) else ""
 
 
+_ADDRESS = re.compile(r"[\w.+'-]+(?=@\w)")
+"""Whose address it is; the domain says nothing of a person."""
+
+_NAMES_SOMEBODY = re.compile(r"(?!sku|product|company|organization|saas_customer|host)(?:\w*_)?(?:name|id|attributes)")
+"""A column of a list of people that says who somebody is, and not what they hold or whose they are."""
+
+
 def _replace(row: Row, said: Mapping[str, str]) -> None:
-    """Take the names out of what people wrote beside the records, too."""
-    named = [name for name in sorted(said, key=len, reverse=True) if name]
-    if not named:
-        return
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in named), re.IGNORECASE)
-    folded = {name.casefold(): told for name, told in said.items()}
-
-    def told(text: str | None) -> str | None:
-        return pattern.sub(lambda found: folded[found[0].casefold()], text) if text else text
-
-    row["decided_because"] = told(row["decided_because"])
+    """Take the names out of what people wrote beside the records, too, and whoever's address stands there."""
+    row["decided_because"] = _anonymous(row["decided_because"], said)
     written = [(row["evidence"], "reason"), (row["exclusions"], "reason"), (row["approvals"], "reason"),
                (row["contracts"], "note")]  # fmt: skip
     for members, name in written:
-        _set(members, name, told)
+        _set(members, name, lambda text: _anonymous(text, said))
+
+
+def _mask_patterns(row: Row) -> None:
+    """Take out who is meant where a mapping chooses people by their names."""
+    of_people = {e["vendor"] for e in row["evidence"] if e["is_personal"]}
+    for mapping in row["mappings"]:
+        is_name = mapping["field"] and _NAMES_SOMEBODY.fullmatch(mapping["field"])
+        if not is_name or mapping["vendor"] not in of_people:
+            continue
+        who, at, domain = mapping["pattern"].rpartition("@")
+        named = who if at else domain
+        if named.strip("*?"):
+            mapping["pattern"] = f"…@{domain}" if at else "…"
+
+
+def _anonymous(text: str | None, said: Mapping[str, str]) -> str | None:
+    named = [name for name in sorted(said, key=len, reverse=True) if name]
+    if text and named:
+        pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in named), re.IGNORECASE)
+        folded = {name.casefold(): told for name, told in said.items()}
+        text = pattern.sub(lambda found: folded[found[0].casefold()], text)
+    return _ADDRESS.sub("…", text) if text else text
 
 
 def _set(members: Iterable[Row], name: str, change: Any) -> None:

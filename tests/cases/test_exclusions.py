@@ -49,6 +49,15 @@ def given_people_excluded_by_number(msp: Scenario) -> None:
     )
 
 
+def given_records_that_two_exclusions_cover(msp: Scenario) -> None:
+    for client, ends in (("covered-twice", ""), ("covered-for-a-while", "2026-11-11")):
+        msp.client(client)
+        ids = msp.devices(client, 3, displayName="LAB")
+        msp.contract(client, "workstation", 0, "10")
+        msp.exclusion(exclusion_id=f"one-{client}", client_id=client, record_id=ids[0], expires_on=ends)
+        msp.exclusion(exclusion_id=f"labs-{client}", client_id=client, name_pattern="lab*", max_quantity="2")
+
+
 def given_an_approval_beside_an_exclusion(msp: Scenario) -> None:
     for client, changes in (("cap-raised", {"max_quantity": "9"}), ("cap-as-before", {"reason": "agreed with Ann"})):
         msp.client(client)
@@ -138,6 +147,18 @@ def test_case_63_a_person_is_one_of_so_many_whatever_they_hold(mart: Mart) -> No
     assert mart.row("two-people")["observed_quantity"] == 3
     rows = excluded(mart, "two-people", rule="two")
     assert [len(rows), rows[0]["max_quantity"], rows[0]["covered_quantity"]] == [4, 2, 2]
+
+
+def test_case_63_what_is_excluded_anyway_takes_up_no_place(mart: Mart) -> None:
+    assert mart.rows("covered-twice") == []
+    rules = [r["rule"] for r in excluded(mart, "covered-twice")]
+    assert sorted(rules) == ["labs-covered-twice", "labs-covered-twice", "one-covered-twice"]
+
+
+def test_case_63_what_is_excluded_no_more_takes_a_place_only_where_one_is_left(mart: Mart) -> None:
+    row = mart.row("covered-for-a-while")
+    assert (row["observed_quantity"], row["began_on"]) == (1, date(2026, 11, 11))
+    assert len(excluded(mart, "covered-for-a-while", is_expired=False)) == 2
 
 
 def test_case_57_an_approval_is_void_when_an_exclusion_beside_it_changes(mart: Mart, after: Mart) -> None:

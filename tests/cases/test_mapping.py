@@ -75,6 +75,23 @@ def given_a_mapping_with_a_priority_and_dates(msp: Scenario) -> None:
     msp.devices("penguins", 2, nodeClass="LINUX_WORKSTATION")
 
 
+def given_mappings_of_one_priority(msp: Scenario) -> None:
+    """The alphabet would have it otherwise: there a star comes before letters."""
+    for service, pattern in (("any-plan", "Plan*"), ("long-plan", "PlanZeta*"), ("named-plan", "PlanZetaMax")):
+        msp.service(service, "mailbox", "1")
+        msp.maps(service, "shield", "records", "sku", pattern)
+    msp.client("plans")
+    for plan in ("PlanZetaMax", "PlanZetaMini", "PlanB"):
+        msp.reported("plans", plan, "1")
+    # Two columns that claim one record alike.
+    msp.service("by-unit", "device", "1")
+    msp.service("by-name", "device", "1")
+    msp.maps("by-unit", "ninjaone", "devices", "node_class", "NAS_BOX")
+    msp.maps("by-name", "ninjaone", "devices", "display_name", "Archive")
+    msp.client("claimed-alike")
+    msp.devices("claimed-alike", 1, nodeClass="NAS_BOX", displayName="Archive")
+
+
 def test_case_12_an_unmapped_company_has_a_row_with_its_money(mart: Mart) -> None:
     row = mart.row(None, client_name="Stranger")
     assert (row["kind"], row["observed_quantity"], row["variance_amount"]) == ("unmapped_company", 4, 160)
@@ -141,3 +158,14 @@ def test_case_14_a_service_mapping_counts_from_its_day(mart: Mart) -> None:
     row = mart.row("penguins")
     assert (row["kind"], row["service_id"], row["began_on"]) == ("no_contract", "penguin", date(2026, 11, 11))
     assert row["variance_amount"] == 24
+
+
+def test_of_mappings_of_one_priority_the_one_that_says_most_decides(mart: Mart) -> None:
+    assert sorted(r["service_id"] for r in mart.rows("plans")) == ["any-plan", "long-plan", "named-plan"]
+    assert {r["observed_quantity"] for r in mart.rows("plans")} == {1}
+
+
+def test_what_two_mappings_claim_alike_is_neither_s_and_comes_up(mart: Mart) -> None:
+    row = mart.row("claimed-alike")
+    assert (row["kind"], row["service_id"]) == ("unmapped_sku", None)
+    assert "mapped to by-name and to by-unit alike" in row["explanation"]

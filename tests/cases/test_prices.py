@@ -18,6 +18,9 @@ def given_tiers_around_their_boundary(msp: Scenario) -> None:
             msp.devices(client, count)
             contract = msp.contract(client, "workstation", 10, "", "tiered")
             msp.tiers(contract, method, (1, "10"), (11, "8"))
+    msp.client("fewer-for-more")
+    msp.devices("fewer-for-more", 10)
+    msp.tiers(msp.contract("fewer-for-more", "workstation", 11, "", "tiered"), "all_units", (1, "10"), (11, "8"))
     msp.client("tiers-of-yen", currency="JPY")
     msp.devices("tiers-of-yen", 25)
     msp.tiers(
@@ -59,7 +62,17 @@ def test_case_40_at_the_boundary_nothing_is_due(mart: Mart, method: str) -> None
 
 def test_case_40_both_quantities_are_shown_with_what_they_cost(mart: Mart) -> None:
     said = mart.row("all_units-11")["explanation"]
-    assert "priced by the contract: 11 for 88.00 USD against 10 for 100.00 USD, which is 12.00 USD too much" in said
+    assert (
+        "1 more than agreed, priced by the contract: 11 for 88.00 USD against 10 for 100.00 USD, which is 12.00 USD too much"
+        in said
+    )
+
+
+def test_case_40_what_comes_to_more_for_fewer_is_said_so(mart: Mart) -> None:
+    row = mart.row("fewer-for-more")
+    assert (row["kind"], row["variance_quantity"], row["variance_amount"]) == ("under_billed", -1, 12)
+    said = "1 fewer than agreed, priced by the contract: 10 for 100.00 USD against 11 for 88.00 USD, which is 12.00 USD too little"
+    assert said in row["explanation"]
 
 
 def test_case_69_tiers_are_rounded_once_and_yen_have_no_cents(mart: Mart) -> None:

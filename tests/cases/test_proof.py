@@ -52,6 +52,24 @@ def given_people_who_are_counted(msp: Scenario) -> None:
         msp.bill(client)
 
 
+def given_a_tenant_divided_by_people(msp: Scenario) -> None:
+    msp.tenant("divided", is_mapped=False)
+    for client, word in (("divided-hidden", ""), ("divided-shown", "shown")):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        address = f"ann.lee@{client}.com"
+        for field, pattern in (
+            ("user_principal_name", address), ("user_principal_name", f"*@{client}.example.com"), ("display_name", f"Ann of {client}*"),
+            ("department", f"Sales {client}"),
+        ):  # fmt: skip
+            msp.mapping(client, "m365", "divided", field=field, pattern=pattern)
+        msp.licences("divided", 1, displayName="Lee, Ann", userPrincipalName=address)
+        msp.licences("divided", 1, displayName="Gil Orr", userPrincipalName=f"gil@{client}.example.com")
+        msp.contract(
+            client, "seat", 1, "22", effective_from="2026-10-01", note=f"asked by zoe@{client}.com", proof_names=word
+        )
+        msp.bill(client)
+
+
 def given_names_that_are_code(msp: Scenario) -> None:
     msp.client("coded", client_name=CODE, accounting_customer_id="qb-coded")
     msp.devices("coded", 2, systemName="<img src=x onerror=alert(1)>")
@@ -186,6 +204,24 @@ def test_case_86_a_contract_may_say_that_people_are_named(ask: Any) -> None:
     seat = min(ask("M-names-shown"), key=lambda row: row["service_id"])
     assert {e["record_name"] for e in seat["evidence"]} == {*PEOPLE.values(), "Dara Holt"}
     assert set(PEOPLE) < {e["record_id"] for e in seat["evidence"]}
+
+
+def test_case_86_a_mapping_tells_no_name_either(ask: Any) -> None:
+    (row,) = ask("M-divided-hidden")
+    patterns: dict[str, set[str]] = {}
+    for m in row["mappings"]:
+        patterns.setdefault(m["field"], set()).add(m["pattern"])
+    assert patterns == {
+        "user_principal_name": {"…@divided-hidden.com", "*@divided-hidden.example.com"},
+        "display_name": {"…"},
+        "department": {"Sales divided-hidden"},
+        "sku_part_number": {"SPB"},
+    }
+    assert row["contracts"][0]["note"] == "asked by …@divided-hidden.com"
+    assert not re.search(r"\bann\b|zoe", _said([row]), re.IGNORECASE)
+    (shown,) = ask("M-divided-shown")
+    assert "ann.lee@divided-shown.com" in {m["pattern"] for m in shown["mappings"]}
+    assert shown["contracts"][0]["note"] == "asked by zoe@divided-shown.com"
 
 
 def test_case_86_devices_keep_their_names(ask: Any) -> None:

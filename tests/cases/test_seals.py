@@ -69,6 +69,31 @@ def given_rows_that_are_decided_otherwise(msp: Scenario) -> None:
     msp.decide("all-lent-out", "exclude", until=date(2027, 2, 1), record_ids=lent)
 
 
+def given_approvals_of_mapped_records(msp: Scenario) -> None:
+    edits = {
+        "map-as-before": {"priority": "100"},
+        "map-other-priority": {"priority": "90"},
+        "map-other-dates": {"effective_to": "2027-01-01"},
+    }
+    for client, changes in edits.items():
+        msp.service(client, "mailbox", "2")
+        msp.maps(client, "shield", "records", "sku", client)
+        msp.client(client)
+        msp.reported(client, client, "3")
+        msp.contract(client, client, 2, "2")
+        msp.decide(client, "approve")
+        msp.edit("service_mappings", client, **changes)
+
+
+def test_case_57_an_approval_stands_on_the_terms_of_a_mapping(mart: Mart, after: Mart) -> None:
+    for client, status in (("map-as-before", "approved"), ("map-other-priority", "void"), ("map-other-dates", "void")):
+        assert after.row(client)["status"] == status, client
+        sql = "select pattern, effective_to from marts.discrepancy_mappings where mapping = 'service' and discrepancy_id = ?"
+        (said,) = after.ask(sql, after.row(client)["discrepancy_id"])
+        ends = date(2027, 1, 1) if client == "map-other-dates" else None
+        assert said == {"pattern": client, "effective_to": ends}
+
+
 @pytest.mark.parametrize("client", [*CHANGED, "source-lost"])
 def test_case_57_an_approval_is_void_when_what_it_stood_on_changes(mart: Mart, after: Mart, client: str) -> None:
     before, now = mart.row(client), after.row(client)

@@ -42,7 +42,8 @@ WRONG = {
 def _came_to(project: Project, seeds: dict[str, list[dict[str, str]]]) -> dict[str, str]:
     """Build from seeds nobody checked, and return what each rule about them came to."""
     write_seeds(project.root / "project/seeds", **seeds)
-    project.run("build", "--select", *RIGHT, "services", "int_sku_includes", "--indirect-selection", "cautious")
+    build = ("build", "--select", *RIGHT, "services", "int_sku_includes", "+int_clients")
+    project.run(*build, "--indirect-selection", "cautious")
     results = {r["unique_id"].split(".")[2]: r["status"] for r in project.read("run_results.json")["results"]}
     return {name: results[name] for name in WRONG}
 
@@ -63,6 +64,8 @@ def test_case_42_wrong_seeds_break_each_rule_of_the_build(apart: Project) -> Non
     for _, seed, row in WRONG.values():
         wrong[seed].append(row)
     wrong["contracts"] += [
+        # A contract that is over agrees on nothing any more.
+        {**CONTRACT, "contract_id": "c4", "client_id": "initech", "effective_to": "2020-01-01"},
         {**CONTRACT, "contract_id": "c3", "effective_from": "2026-11-02", "service_id": "mdm"},
         {**CONTRACT, "contract_id": "c9", "client_id": "globex", "count_vendor": "huntress", "count_basis": "daily",
          "effective_from": "2026-11-11"},

@@ -10,9 +10,7 @@ with
             field,
             pattern,
             {{ glob_to_like("pattern") }} as like_pattern,
-            -- The row that says most decides: one that names a text outright, else by how much text it has.
-            case when pattern like '%*%' or pattern like '%?%' then 0 else 1000000 end
-            + length(replace(replace(pattern, '*', ''), '?', '')) as specificity,
+            {{ specificity("pattern") }} as specificity,
             effective_from,
             effective_to
         from {{ ref("company_mappings") }}

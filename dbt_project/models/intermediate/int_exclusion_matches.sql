@@ -37,7 +37,9 @@ with
                 records.rule_name is null
                 and records.state_reason is null
                 and records.client_status <> 'internal'
-                and (records.is_primary or records.service_id is not null or records.unit_reason is not null) as is_sold
+                and (
+                    records.is_primary or records.service_id is not null or records.service_reason is not null
+                ) as is_sold
             from {{ ref("int_records_held") }} as records
             inner join
                 {{ ref("int_exclusions_unioned") }} as exclusions
@@ -95,33 +97,117 @@ with
         from silent
     ),
 
+    -- What is excluded without a limit needs no place under another exclusion's limit, for as long as it is.
+    unlimited as (
+        select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
+        from silenced
+        where piece_from < piece_to
+        union all
+        select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
+        from matches
+        where max_quantity is null and not is_by_number
+    ),
+
+    limited as (select * from matches where max_quantity is not null and is_sold),
+
+    covered_otherwise as (
+        select
+            limited.exclusion_id,
+            limited.vendor,
+            limited.record_path,
+            limited.start_on,
+            limited.piece_from,
+            limited.piece_to,
+            unlimited.piece_from as free_from,
+            unlimited.piece_to as free_to
+        from limited
+        inner join
+            unlimited
+            on unlimited.vendor = limited.vendor
+            and unlimited.record_path = limited.record_path
+            and unlimited.start_on = limited.start_on
+            and unlimited.piece_from < limited.piece_to
+            and unlimited.piece_to > limited.piece_from
+    ),
+
+    turns as (
+        {% for turn in ["piece_from", "piece_to", "free_from", "free_to"] %}
+            select exclusion_id, vendor, record_path, start_on, {{ turn }} as turn_on
+            from covered_otherwise
+            where {{ turn }} between piece_from and piece_to
+            {% if not loop.last %}
+                union
+            {% endif %}
+        {% endfor %}
+    ),
+
+    parts as (
+        select
+            *, lead(turn_on) over (partition by exclusion_id, vendor, record_path, start_on order by turn_on) as next_on
+        from turns
+    ),
+
+    remaining as (
+        select
+            limited.*,
+            coalesce(parts.turn_on, limited.piece_from) as part_from,
+            coalesce(parts.next_on, limited.piece_to) as part_to
+        from limited
+        left join
+            parts
+            on parts.exclusion_id = limited.exclusion_id
+            and parts.vendor = limited.vendor
+            and parts.record_path = limited.record_path
+            and parts.start_on = limited.start_on
+            and parts.next_on is not null
+        where
+            not exists (
+                select 1
+                from covered_otherwise
+                where
+                    covered_otherwise.exclusion_id = limited.exclusion_id
+                    and covered_otherwise.vendor = limited.vendor
+                    and covered_otherwise.record_path = limited.record_path
+                    and covered_otherwise.start_on = limited.start_on
+                    and covered_otherwise.free_from <= coalesce(parts.turn_on, limited.piece_from)
+                    and covered_otherwise.free_to >= coalesce(parts.next_on, limited.piece_to)
+            )
+    ),
+
     -- A person is one unit of a service that is sold by the user, whatever they hold.
     numbered as (
         select
-            matches.*,
+            remaining.vendor,
+            remaining.record_path,
+            remaining.start_on,
+            remaining.end_on,
+            remaining.exclusion_id,
+            remaining.max_quantity,
+            remaining.is_by_number,
+            remaining.part_from as piece_from,
+            remaining.part_to as piece_to,
             case
-                when services.unit = 'user' and matches.person_key is not null
-                then matches.service_id || '|' || matches.person_key
-                else matches.record_path
+                when services.unit = 'user' and remaining.person_key is not null
+                then remaining.service_id || '|' || remaining.person_key
+                else remaining.record_path
             end as holder_key,
             case
-                when services.unit = 'user' and matches.person_key is not null
+                when services.unit = 'user' and remaining.person_key is not null
                 then cast(1 as decimal(18, 4))
-                else matches.unit_count
+                else remaining.unit_count
             end as units,
             case
-                when firsts.first_observed_on > matches.effective_from
+                when firsts.first_observed_on > remaining.effective_from
                 then firsts.first_observed_on
-                else matches.effective_from
+                else remaining.effective_from
             end as counted_on
-        from matches
-        left join {{ ref("int_services") }} as services on services.service_id = matches.service_id
+        from remaining
+        left join {{ ref("int_services") }} as services on services.service_id = remaining.service_id
         left join
             {{ ref("int_first_observed") }} as firsts
-            on firsts.client_id = matches.client_id
-            and firsts.service_id = matches.service_id
-            and firsts.vendor = matches.vendor
-        where matches.max_quantity is not null and matches.is_sold
+            on firsts.client_id = remaining.client_id
+            and firsts.service_id = remaining.service_id
+            and firsts.vendor = remaining.vendor
     ),
 
     appeared as (
@@ -188,12 +274,7 @@ with
     )
 
 select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
-from silenced
-where piece_from < piece_to
-union all
-select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
-from matches
-where max_quantity is null and not is_by_number
+from unlimited
 union all
 select vendor, record_path, start_on, end_on, exclusion_id, piece_from, piece_to
 from fitted

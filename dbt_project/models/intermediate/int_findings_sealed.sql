@@ -275,6 +275,11 @@ select
             || ': '
             || {{ say_quantity("abs(variance_quantity)") }}
             || case
+                -- Where the price depends on the number, more may come to less.
+                when variance_quantity > 0 and variance_amount < 0
+                then ' more than agreed'
+                when variance_quantity < 0 and variance_amount > 0
+                then ' fewer than agreed'
                 when variance_quantity > 0 or (variance_quantity = 0 and variance_amount > 0)
                 then ' not billed'
                 else ' billed too many'

@@ -19,7 +19,9 @@ with
     ),
 
     skus as (
-        select distinct vendor, counts, lower(sku) as sku from spells where service_id is null and unit_reason is null
+        select distinct vendor, counts, lower(sku) as sku
+        from spells
+        where service_id is null and service_reason is null
     ),
 
     -- Only one list of a vendor is mapped to a service; on its other one the same SKU is the same service.
@@ -30,7 +32,8 @@ with
             skus.sku,
             patterns.names as service_id,
             row_number() over (
-                partition by skus.vendor, skus.counts, skus.sku order by patterns.priority, patterns.pattern_key
+                partition by skus.vendor, skus.counts, skus.sku
+                order by patterns.priority, patterns.specificity desc, patterns.pattern_key
             ) as place
         from skus
         inner join
@@ -90,7 +93,7 @@ from spells
 left join
     mapped
     on spells.service_id is null
-    and spells.unit_reason is null
+    and spells.service_reason is null
     and mapped.vendor = spells.vendor
     and mapped.counts = spells.counts
     and mapped.sku = lower(spells.sku)

@@ -14,6 +14,7 @@
         {{ looked_at }} as value,
         patterns.pattern,
         patterns.is_literal,
+        patterns.specificity,
         patterns.priority,
         patterns.effective_from,
         patterns.effective_to

@@ -57,11 +57,40 @@ with
         union all
         select *
         from any_state
+    ),
+
+    named as (
+        select
+            *,
+            vendor
+            || '|'
+            || endpoint
+            || '|'
+            || field
+            || '|'
+            || pattern
+            || '|'
+            || purpose
+            || '|'
+            || names as pattern_name
+        from unioned
     )
 
 select
     *,
     {{ glob_to_like("pattern") }} as like_pattern,
-    pattern not like '%*%' and pattern not like '%?%' as is_literal,
-    vendor || '|' || endpoint || '|' || field || '|' || pattern || '|' || purpose || '|' || names as pattern_key
-from unioned
+    {{ is_literal("pattern") }} as is_literal,
+    {{ specificity("pattern") }} as specificity,
+    -- What an approval stands on: what maps to what, and after a > on which terms, where there are any.
+    pattern_name || case
+        when priority = 100 and effective_from is null and effective_to is null
+        then ''
+        else
+            '>'
+            || cast(priority as {{ dbt.type_string() }})
+            || '|'
+            || coalesce(cast(effective_from as {{ dbt.type_string() }}), '')
+            || '|'
+            || coalesce(cast(effective_to as {{ dbt.type_string() }}), '')
+    end as pattern_key
+from named

@@ -91,7 +91,7 @@ select
     mark,
     unit_count,
     unit,
-    unit_reason,
+    service_reason,
     stood_from as first_seen_on,
     case
         when standing <> 'counted'

@@ -15,13 +15,15 @@ with
             on {{ is_in_force("eras.era_from", "matches.effective_from", "matches.effective_to") }}
     ),
 
-    -- The pattern that decides, once per class of records and not once per record.
+    -- The pattern that decides, once per class of records and not once per record: of one priority, the one that says
+    -- most. Two columns may say as much as each other.
     service_patterns as (
         select
             matches.*,
             row_number() over (
-                partition by vendor, endpoint, class_text, era_from order by priority, pattern_key
-            ) as place
+                partition by vendor, endpoint, class_text, era_from order by priority, specificity desc, pattern_key
+            ) as place,
+            max(names) over (partition by vendor, endpoint, class_text, era_from, priority, specificity) as names_alike
         from matches
         where purpose = 'service'
     ),
@@ -82,8 +84,12 @@ with
     decided as (
         select
             classes.*,
-            services.names as service_id,
-            services.pattern_key as service_pattern_key,
+            case when services.names = services.names_alike then services.names end as service_id,
+            case when services.names = services.names_alike then services.pattern_key end as service_pattern_key,
+            case
+                when services.names <> services.names_alike
+                then 'mapped to ' || services.names || ' and to ' || services.names_alike || ' alike'
+            end as tie_reason,
             -- The reference list is about part numbers, and has no pattern of its own to compare with.
             coalesce(services.is_literal and services.field = 'sku_part_number', false) as is_sku_named_outright,
             rules.names as pattern_rule,
@@ -193,6 +199,8 @@ with
             -- unit than the service is sold in never counts for it.
             case when {{ units_fit("records.unit", "services.unit") }} then decided.service_id end as service_id,
             case
+                when decided.tie_reason is not null
+                then decided.tie_reason
                 when not {{ units_fit("records.unit", "services.unit") }}
                 then
                     'counted in '
@@ -201,7 +209,7 @@ with
                     || services.service_name
                     || ' is sold by '
                     || services.unit
-            end as unit_reason,
+            end as service_reason,
             decided.service_pattern_key,
             decided.pattern_rule,
             decided.rule_pattern_key,
@@ -303,7 +311,7 @@ select
     allocation_reason,
     service_id,
     service_pattern_key,
-    unit_reason,
+    service_reason,
     rule_name,
     rule_pattern_key,
     state_reason,

@@ -13,7 +13,7 @@ with
             patterns.pattern_key,
             row_number() over (
                 partition by includes.vendor, roles.endpoint, includes.sku, includes.included_sku, eras.era_from
-                order by patterns.priority, patterns.pattern_key
+                order by patterns.priority, patterns.specificity desc, patterns.pattern_key
             ) as place
         from {{ ref("int_sku_includes") }} as includes
         inner join {{ ref("int_list_roles") }} as roles on roles.vendor = includes.vendor

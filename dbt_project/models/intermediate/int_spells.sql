@@ -94,7 +94,7 @@ with
                 then cut.service_pattern_key
                 else coalesce(cut.service_pattern_key, '') || '>' || exclusions.exclusion_text
             end as service_pattern_key,
-            cut.unit_reason,
+            cut.service_reason,
             cut.rule_name,
             cut.rule_pattern_key,
             cut.state_reason,
@@ -115,7 +115,7 @@ with
             case
                 when cut.rule_name is not null
                 then 'excluded'
-                when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
+                when not cut.is_primary and cut.service_id is null and cut.service_reason is null
                 then 'coverage_only'
                 when cut.client_id is null
                 then 'unmapped'
@@ -125,7 +125,7 @@ with
                 then 'excluded'
                 when cut.state_reason is not null
                 then 'unknown_state'
-                when cut.unit_reason is not null
+                when cut.service_reason is not null
                 then 'unmapped'
                 when cut.service_id is null and counted_skus.sku is not null
                 then 'coverage_only'
@@ -136,7 +136,7 @@ with
             case
                 when cut.rule_name is not null
                 then cut.rule_name
-                when not cut.is_primary and cut.service_id is null and cut.unit_reason is null
+                when not cut.is_primary and cut.service_id is null and cut.service_reason is null
                 then 'bought, shown for comparison'
                 when cut.client_id is null
                 then coalesce(cut.allocation_reason, 'company is mapped to no client')
@@ -146,8 +146,8 @@ with
                 then 'exclusion ' || cut.exclusion_id
                 when cut.state_reason is not null
                 then cut.state_reason
-                when cut.unit_reason is not null
-                then cut.unit_reason
+                when cut.service_reason is not null
+                then cut.service_reason
                 when cut.service_id is null and counted_skus.sku is not null
                 then cut.sku || ' is counted at ' || counted_skus.first_endpoint
                 when cut.service_id is null

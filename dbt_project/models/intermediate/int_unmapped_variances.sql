@@ -24,7 +24,7 @@ with
                 group by lower(service_name)
             ) as guessed
             on spells.service_id is null
-            and spells.unit_reason is null
+            and spells.service_reason is null
             and guessed.name = lower(spells.sku_name)
         left join
             {{ ref("int_calendar") }} as calendar on calendar.calendar_on = {{ plus_days(-1, "spells.stood_from") }}
@@ -78,7 +78,7 @@ select
         'in a state nobody knows yet ('
         || min(case when subjects.standing = 'unknown_state' then subjects.state_reason end)
         || ')',
-        max(subjects.unit_reason)
+        max(subjects.service_reason)
     ) as remark,
     min(subjects.stood_from) as began_on,
     min(states.last_complete_at) as source_as_of_at,

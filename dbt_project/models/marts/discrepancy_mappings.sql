@@ -39,7 +39,8 @@ with
         inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_patterns") }} as patterns
-            on patterns.pattern_key = evidence.service_pattern_key
+            -- Also where its terms were others when a month was closed, or where an exclusion stands behind it.
+            on patterns.pattern_name = {{ dbt.split_part("evidence.service_pattern_key", "'>'", 1) }}
             and patterns.purpose = 'service'
             and {{ is_in_force("evidence.last_seen_on", "patterns.effective_from", "patterns.effective_to") }}
         where evidence.bucket <> 'coverage_only'

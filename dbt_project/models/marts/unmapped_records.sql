@@ -8,7 +8,7 @@ select
     records.sku,
     records.sku_name,
     -- What is counted in another unit has a service; its mapping is what does not fit.
-    records.service_id is not null or records.unit_reason is not null as has_service,
+    records.service_id is not null or records.service_reason is not null as has_service,
     records.record_id,
     records.record_name,
     records.bucket_reason as reason,
@@ -44,6 +44,6 @@ left join
         group by lower(service_name)
     ) as guessed
     on records.service_id is null
-    and records.unit_reason is null
+    and records.service_reason is null
     and guessed.name = lower(records.sku_name)
 where records.bucket in ('unmapped', 'unknown_state')
