@@ -48,6 +48,20 @@ def given_versions_that_change_in_a_counted_month(msp: Scenario) -> None:
     msp.devices("peak-lowered", 9)
     msp.contract("peak-lowered", "workstation", 10, "30", count_basis="peak", effective_to="2026-11-11")
     msp.contract("peak-lowered", "workstation", 8, "30", count_basis="peak", effective_from="2026-11-11")
+    # Two too many are agreed on throughout, and at the peak as many as at the month's end, at another price.
+    msp.client("peak-repriced")
+    msp.devices("peak-repriced", 4)
+    msp.contract("peak-repriced", "workstation", 6, "30", count_basis="peak", effective_to="2026-11-11")
+    msp.contract(
+        "peak-repriced",
+        "workstation",
+        4,
+        "20",
+        "included",
+        included_quantity="2",
+        count_basis="peak",
+        effective_from="2026-11-11",
+    )
     msp.client("split-end")
     msp.devices("split-end", 12)
     msp.contract("split-end", "workstation", 10, "30", count_basis="daily", effective_to="2026-11-11")
@@ -235,6 +249,12 @@ def test_case_42_on_average_the_parts_of_a_month_are_the_month(mart: Mart) -> No
 def test_case_44_a_peak_stands_for_the_whole_month_and_is_held_against_its_end(mart: Mart) -> None:
     assert {r["kind"]: r["variance_amount"] for r in mart.rows("peak-end")} == {"under_billed": 60}
     assert mart.row("peak-lowered")["variance_amount"] == 30, "nine at the peak, and the invoice bills eight"
+
+
+def test_case_44_the_run_of_a_peak_goes_on_after_it(mart: Mart) -> None:
+    row = mart.row("peak-repriced")
+    assert (row["variance_quantity"], row["variance_amount"], row["began_on"]) == (0, 40, date(2026, 9, 10))
+    assert row["lost_unit_days"] == -2 * 72, "every day since then, and not only until the peak"
 
 
 def test_case_55_before_a_contract_begins_nothing_is_billed(mart: Mart) -> None:

@@ -325,7 +325,9 @@ class _Reckoning:
             # What is suspended and charged for all the same is a cost, and nothing to give back.
             return
         if basis in ("average", "daily"):
-            measured = [d for d in part if d.sign == (variance > 0) - (variance < 0)][-1]
+            # Days of both signs may make up for one another in units, and not in money: then the last one speaks.
+            sign = (variance > 0) - (variance < 0)
+            measured = next((d for d in reversed(part) if d.sign == sign), part[-1])
         ended = measured
         if basis == "peak":
             while ended.on < part[-1].on and self.day(ended.on + DAY).sign == measured.sign:

@@ -462,9 +462,9 @@ class Msp:
         return self.scopes[key]
 
     def home(self, client: Client, vendor: str) -> tuple[str, str]:
-        """The connection and the company through which a tool speaks of a client, made when it is asked for first."""
+        """The connection and the company through which a tool always speaks of a client, made when it is asked for first."""
         connection = client.homes.setdefault(vendor, self.connection(vendor))
-        found = [m[1] for m in client.mapped if m[0] == connection]
+        found = [m[1] for m in client.mapped if m[0] == connection and m[2:] == (date.min, date.max)]
         return connection, found[0] if found else self.company(client, connection)
 
     def company(self, client: Client, connection: str, *, begins: date = date.min, ends: date = date.max) -> str:

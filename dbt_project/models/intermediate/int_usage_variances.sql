@@ -152,14 +152,15 @@ with
             and positions.position_from >= varied.part_from
             and positions.position_from <= varied.last_on
             and (positions.contract_id is null) = (varied.contract_id is null)
-            and positions.variance_sign = sign(varied.variance_quantity)
         left join
             {{ ref("int_positions") }} as peaks
             on varied.count_basis = 'peak'
             and peaks.client_id = varied.client_id
             and peaks.service_id = varied.service_id
             and {{ stands_on("peaks", "varied.measured_on") }}
-        where varied.count_basis in ('average', 'daily') or positions.run = peaks.run
+        where
+            positions.run = peaks.run
+            or (varied.count_basis in ('average', 'daily') and positions.variance_sign = sign(varied.variance_quantity))
         group by varied.client_id, varied.service_id, varied.period_month, varied.part_from
     ),
 
