@@ -93,7 +93,7 @@ with
             true as has_agreed_set,
             last_on as measured_on,
             case
-                when is_priced_otherwise
+                when is_priced_otherwise and contract_text <> ''
                 then
                     ', for '
                     || {{ say_money("invoiced_amount", "currency") }}
