@@ -389,10 +389,11 @@ class _Reckoning:
         if version:
             # What the missing units cost; a day without a version is worth what it is under the last one.
             days = [(v.total(v.quantity) if v else 0) - (v or version).total(agreed - missing) for v in shares]
-            price, units = version.unit_price(agreed), money(sum(days, Fraction(0)) / len(days), currency)
+            price, units = version.unit_price(agreed), sum(days, Fraction(0)) / len(days)
         else:
-            price, units = _price(Fraction(billed) / Fraction(-missing)), amount
-        is_tolerated = amount == units and _is_tolerated(version, missing, self._short_days(month, last))
+            price, units = _price(Fraction(billed) / Fraction(-missing)), exact
+        # Less than half a coin is rounding, and no other price.
+        is_tolerated = not money(exact - units, currency) and _is_tolerated(version, missing, self._short_days(month, last))
         # Every day of its month is short of an equal part of it.
         within = min(end_of(month).day, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]

@@ -313,8 +313,7 @@ with
             *,
             {{ round_money("unrounded_amount", "currency") }} as variance_amount,
             coalesce(
-                {{ round_money("unrounded_amount", "currency") }} <> {{ round_money("units_amount", "currency") }},
-                false
+                {{ round_money("unrounded_amount - units_amount", "currency") }} <> 0, false
             ) as is_priced_otherwise
         from valued
     ),
