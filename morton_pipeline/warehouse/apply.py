@@ -63,7 +63,8 @@ def apply(con: duckdb.DuckDBPyConnection, lines: Sequence[Line], read_changes: R
             named = [(line["number"], line["known_at"], *one) for one in line["files"].items()]
             tables.insert(con, KNOWN_SEEDS, tables.rows_of(KNOWN_SEEDS, named))
         elif line["line"] == CLOSING:
-            for table in CLOSED:
+            # A closing that is older than one of the tables kept nothing for it.
+            for table in (table for table in CLOSED if table.name in line["files"]):
                 kept = _conformed(table, read_changes(*line["files"][table.name]), but=("closed_at",))
                 at = pa.repeat(pa.scalar(line["known_at"].replace(tzinfo=None), pa.timestamp("us")), kept.num_rows)
                 tables.insert(con, table, kept.append_column("closed_at", at))

@@ -48,6 +48,10 @@ _ROWS = {
             and stretches.position_from <= variances.summed_to
     )""",
     "closed_terms": "intermediate.int_period_terms join due using (client_id, period_month)",
+    "closed_steps": (
+        "intermediate.int_period_terms join due using (client_id, period_month) "
+        "join intermediate.int_price_tiers using (contract_id) where billing_model = 'tiered'"
+    ),
 }
 
 

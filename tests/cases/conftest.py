@@ -56,8 +56,9 @@ def _build(root: Path, msp: Scenario) -> None:
     before = _keep(book, root, "before")
     with open_ledger(book) as ledger:
         for client, answer in msp.decisions:
-            kind = answer.pop("kind", None)
-            rows = before.rows(client, kind=kind) if kind else before.rows(client)
+            rows = before.rows(
+                client, **{column: answer.pop(column) for column in ("kind", "month") if column in answer}
+            )
             evidence = {row["discrepancy_id"]: before.evidence(row) for row in rows}
             said = {"reason": "seen", "actor": "Fay", "at": DECIDED, "limits": book.limits, "evidence": evidence}
             needs_cause = answer["action"] in ("write_off", "exclude")

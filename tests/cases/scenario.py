@@ -127,7 +127,7 @@ class Scenario:
     edits: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     additions: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """What somebody answers, after the first mart, for the rows of a client, or for those of one kind."""
+    """What somebody answers, after the first mart, for the rows of a client, or for those of one kind or another month."""
     posted: list[str] = field(default_factory=list)
     """The clients whose approved rows are invoiced, once decided on."""
     tenants: list[str] = field(default_factory=list)
@@ -338,10 +338,12 @@ class Scenario:
         self.facts[-1].told_from, self.facts[-1].told_until = told_from, told_until
 
     def invoice(
-        self, client: str, on: str, *lines: tuple[str, int, str, str], since: When = FIRST, document: str = "Invoice",
-        number: str = "", doc_number: str = "", note: str = "",
+        self, client: str, on: str, *lines: tuple[str, int | None, str, str], since: When = FIRST, document: str = "Invoice",
+        number: str = "", doc_number: str = "", note: str = "", currency: str = "",
     ) -> None:  # fmt: skip
         """A document in QuickBooks: lines of (service, quantity, price, service date, which may be empty).
+
+        A line without a quantity is a sum alone.
 
         It is written by hand, unless it has the id and the number of one of ours.
         """
@@ -349,11 +351,12 @@ class Scenario:
         self._add("books", "invoices", "", {
             "Id": number, "Document": document, "DocNumber": doc_number or number, "TxnDate": on,
             "CustomerRef": {"value": f"qb-{client}"}, "PrivateNote": note,
-            "TotalAmt": str(sum(quantity * Decimal(price) for _, quantity, price, _ in lines)),
+            "CurrencyRef": {"value": currency} if currency else None,
+            "TotalAmt": str(sum(_amount(quantity, price) for _, quantity, price, _ in lines)),
         }, since, _NEVER)  # fmt: skip
         for place, (service, quantity, price, service_on) in enumerate(lines, 1):
             self._add("books", "invoice_lines", "", {
-                "InvoiceId": number, "Document": document, "Id": str(place), "Description": service, "Amount": str(quantity * Decimal(price)),
+                "InvoiceId": number, "Document": document, "Id": str(place), "Description": service, "Amount": str(_amount(quantity, price)),
                 "DetailType": "SalesItemLineDetail",
                 "SalesItemLineDetail": {"ItemRef": {"value": f"item-{service}"}, "Qty": quantity, "UnitPrice": price, "ServiceDate": service_on or None},
             }, since, _NEVER)  # fmt: skip
@@ -481,6 +484,10 @@ class Scenario:
     def _next(self) -> int:
         self._count += 1
         return self._count
+
+
+def _amount(quantity: int | None, price: str) -> Decimal:
+    return Decimal(price) if quantity is None else quantity * Decimal(price)
 
 
 def post(ledger: Ledger, client: str, decided: list[Row], *, at: datetime = DECIDED, mark: str = "") -> None:

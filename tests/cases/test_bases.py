@@ -93,6 +93,17 @@ def given_invoices_of_a_counted_month(msp: Scenario) -> None:
     msp.contract("billed-dearer", "workstation", 4, "10", count_basis="daily", effective_to="2026-10-17")
     msp.contract("billed-dearer", "workstation", 4, "20", count_basis="daily", effective_from="2026-10-17")
     msp.invoice("billed-dearer", "2026-10-01", ("workstation", 5, "15", ""))
+    for client, model in (("one-price-of-two", "per_unit"), ("one-price-of-two-tiers", "tiered")):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        msp.devices(client, 10)
+        for price, part in (("10", {"effective_to": "2026-10-16"}), ("20", {"effective_from": "2026-10-16"})):
+            in_tiers = model == "tiered"
+            contract_id = msp.contract(
+                client, "workstation", 10, "" if in_tiers else price, model, count_basis="daily", **part
+            )
+            if in_tiers:
+                msp.tiers(contract_id, "graduated", (1, price))
+        msp.invoice(client, "2026-10-01", ("workstation", 11, "15", ""))
 
 
 def given_commitments(msp: Scenario) -> None:
@@ -272,10 +283,17 @@ def test_case_42_an_invoice_is_compared_with_the_days_of_each_version(mart: Mart
     assert (row["contracted_quantity"], row["invoiced_quantity"]) == (Decimal("4.5161"), 5)
 
 
-def test_case_42_what_an_invoice_bills_too_much_is_worth_each_days_own_price(mart: Mart) -> None:
+def test_case_42_what_an_invoice_bills_too_much_is_what_it_bills_beyond_each_days_own_price(mart: Mart) -> None:
     row = mart.row("billed-dearer", month="2026-10", kind="invoice_mismatch")
-    # One for 16 days at 10.00 and 15 at 20.00, of 31.
-    assert (row["variance_quantity"], row["variance_amount"]) == (-1, Decimal("-14.84"))
+    # Four for 16 days at 10.00 and 15 at 20.00, of 31, are 59.35; five at 15.00 were billed.
+    assert (row["variance_quantity"], row["variance_amount"]) == (-1, Decimal("-15.65"))
+
+
+@pytest.mark.parametrize("client", ["one-price-of-two", "one-price-of-two-tiers"])
+def test_case_42_an_invoice_at_one_price_is_held_against_the_money_of_every_version(mart: Mart, client: str) -> None:
+    row = mart.row(client, month="2026-10", kind="invoice_mismatch")
+    # Ten for 15 days at 10.00 and 16 at 20.00, of 31, are 151.61; eleven at 15.00 were billed.
+    assert (row["variance_quantity"], row["variance_amount"]) == (-1, Decimal("-13.39"))
 
 
 def test_case_23_no_less_than_the_commitment_is_billed_while_it_lasts(mart: Mart) -> None:

@@ -35,6 +35,45 @@ def given_facts_of_a_closed_month_that_become_known_later(msp: Scenario) -> None
         "effective_from": "2026-10-01",
     }
     msp.additions.append(("exclusions", late))
+    msp.bill("excluded-too-late", month="2026-10")
+
+
+def given_closed_rows_of_which_less_is_known_later(msp: Scenario) -> None:
+    for client, devices, quantity, excluded in (
+        ("given-up", 4, 2, 1),
+        ("still-open", 4, 2, 1),
+        ("billed-and-less", 4, 2, 1),
+        ("less-than-agreed", 4, 2, 3),
+        ("credit-kept", 2, 4, -1),
+        ("invoiced-too-little", 4, 4, 1),
+    ):
+        msp.client(client, accounting_customer_id=f"qb-{client}" if client == "invoiced-too-little" else "")
+        ids = msp.devices(client, devices)
+        contract_id = msp.contract(client, "workstation", quantity, "10", effective_from="2026-10-01")
+        for record in ids[: max(excluded, 0)]:
+            _exclude_later(msp, client, record)
+        if client == "credit-kept":
+            msp.edit("contracts", contract_id, quantity="3")
+        if client == "invoiced-too-little":
+            msp.invoice(client, "2026-10-02", ("workstation", 2, "10", ""))
+            msp.edit("contracts", contract_id, quantity="3")
+    for client in ("given-up", "credit-kept"):
+        msp.decide(client, "write_off", month="2026-10", until=date(2027, 1, 1))
+    msp.bill("billed-and-less", month="2026-10")
+
+
+def given_small_gaps_of_a_closed_month(msp: Scenario) -> None:
+    msp.client("billed-to-the-last")
+    msp.devices("billed-to-the-last", 10)
+    (passing,) = msp.devices("billed-to-the-last", 1, since=date(2026, 9, 20))
+    msp.contract("billed-to-the-last", "workstation", 10, "10", tolerance_quantity="1", effective_from="2026-10-01")
+    msp.bill("billed-to-the-last", month="2026-10")
+    _exclude_later(msp, "billed-to-the-last", passing)
+
+
+def _exclude_later(msp: Scenario, client: str, record: str) -> None:
+    late = {"exclusion_id": f"too-late-{record}", "client_id": client, "record_id": record, "reason": "loan"}
+    msp.additions.append(("exclusions", {**late, "effective_from": "2026-09-01"}))
 
 
 def given_contracts_of_a_closed_month_that_are_amended_later(msp: Scenario) -> None:
@@ -42,13 +81,15 @@ def given_contracts_of_a_closed_month_that_are_amended_later(msp: Scenario) -> N
         ("agreed-otherwise", 10, 10, {"quantity": "8"}),
         ("priced-otherwise", 10, 8, {"unit_price": "12"}),
         ("hardly-otherwise", 10, 10, {"quantity": "11"}),
+        ("lastingly-otherwise", 10, 10, {"quantity": "11"}),
         ("otherwise-long-ago", 10, 10, {"quantity": "8"}),
     ):
         msp.client(client, back_bill_days="20" if client == "otherwise-long-ago" else "")
         msp.devices(client, devices)
-        tolerance = "1" if client == "hardly-otherwise" else ""
+        tolerance = "1" if client in ("hardly-otherwise", "lastingly-otherwise") else ""
+        begins = "2026-10-10" if client == "hardly-otherwise" else "2026-10-01"
         contract_id = msp.contract(
-            client, "workstation", quantity, "10", effective_from="2026-10-01", tolerance_quantity=tolerance
+            client, "workstation", quantity, "10", effective_from=begins, tolerance_quantity=tolerance
         )
         msp.edit("contracts", contract_id, **changes)
 
@@ -88,6 +129,26 @@ def given_a_closed_month_in_the_accounting_system(msp: Scenario) -> None:
     msp.invoice("fee-amended", "2026-10-31", ("fee", 1, "100", "2026-10-01"), ("fee", 2, "100", "2026-11-01"))
     msp.edit("contracts", "fee of October", quantity="2")
     msp.invoice("invoiced-in-arrears", "2026-11-21", ("workstation", 2, "10", "2026-10-01"), since=LATER_DAY)
+
+
+def given_closed_months_whose_prices_and_currency_change(msp: Scenario) -> None:
+    msp.client("priced-in-steps", accounting_customer_id="qb-priced-in-steps")
+    msp.devices("priced-in-steps", 12)
+    contract_id = msp.contract("priced-in-steps", "workstation", 12, "", "tiered")
+    msp.tiers(contract_id, "all_units", (1, "10"), (11, "8"))
+    msp.edit("price_tiers", contract_id, unit_price="9")
+    msp.invoice("priced-in-steps", "2026-10-01", ("workstation", 11, "8", ""))
+    msp.client("billed-abroad", accounting_customer_id="qb-billed-abroad")
+    msp.devices("billed-abroad", 12)
+    contract_id = msp.contract("billed-abroad", "workstation", 12, "", "tiered")
+    msp.tiers(contract_id, "all_units", (1, "10"), (11, "8"))
+    msp.edit("price_tiers", contract_id, unit_price="9")
+    msp.invoice("billed-abroad", "2026-10-01", ("workstation", 11, "8", ""), currency="EUR")
+    msp.client("in-dollars-then", accounting_customer_id="qb-in-dollars-then")
+    msp.devices("in-dollars-then", 10)
+    msp.contract("in-dollars-then", "workstation", 10, "10")
+    msp.invoice("in-dollars-then", "2026-10-01", ("workstation", 8, "10", ""))
+    msp.edit("clients", "in-dollars-then", currency="EUR")
 
 
 def _correction(after: Mart, client: str, month: date = OCTOBER) -> Row:
@@ -170,6 +231,45 @@ def test_case_48_a_correction_within_the_tolerance_is_there_and_hidden(after: Ma
     assert (row["variance_quantity"], row["is_within_tolerance"]) == (-1, True)
 
 
+def test_case_48_a_small_gap_that_stayed_is_listed_whenever_it_becomes_known(after: Mart) -> None:
+    row = _correction(after, "lastingly-otherwise")
+    assert (row["variance_quantity"], row["is_within_tolerance"]) == (-1, False), "31 days of a whole tolerance of one"
+
+
+def test_case_48_what_was_invoiced_is_corrected_to_the_last_unit(mart: Mart, after: Mart) -> None:
+    assert not mart.row("billed-to-the-last", month="2026-10")["is_within_tolerance"]
+    row = _correction(after, "billed-to-the-last")
+    assert (row["variance_amount"], row["is_within_tolerance"]) == (-10, False)
+
+
+@pytest.mark.parametrize("client", ["given-up", "still-open", "credit-kept", "invoiced-too-little"])
+def test_case_64_nothing_is_corrected_that_was_never_billed(mart: Mart, after: Mart, client: str) -> None:
+    (before,) = mart.rows(client, month="2026-10")
+    (row,) = after.rows(client, month="2026-10")
+    assert (row["variance_quantity"], row["variance_amount"]) == (
+        before["variance_quantity"],
+        before["variance_amount"],
+    )
+    assert row["status"] == ("written_off" if client in ("given-up", "credit-kept") else "open")
+    assert after.rows(client, kind="correction") == []
+
+
+def test_case_58_what_was_billed_of_a_closed_month_and_is_less_is_given_back(after: Mart) -> None:
+    assert after.row("billed-and-less", month="2026-10")["status"] == "invoiced"
+    row = _correction(after, "billed-and-less")
+    assert (row["variance_quantity"], row["variance_amount"]) == (-1, -10)
+
+
+def test_case_53_only_what_goes_beyond_an_open_row_is_corrected(after: Mart) -> None:
+    row = _correction(after, "less-than-agreed")
+    # Two were agreed and billed, one of them was there; the two beyond were never billed.
+    assert (row["variance_quantity"], row["variance_amount"]) == (-1, -10)
+    assert row["explanation"].startswith(
+        "2026-10 was closed for Less-Than-Agreed with 2 Workstation not billed (20.00 USD), and as known now it is 1 "
+        "billed too many (10.00 USD): 10.00 USD less to bill, beyond 20.00 USD that was never billed"
+    )
+
+
 def test_case_54_a_correction_beyond_the_limit_is_shown_and_not_recoverable(after: Mart) -> None:
     assert _correction(after, "agreed-otherwise")["recoverable_amount"] == 20
     row = _correction(after, "otherwise-long-ago")
@@ -224,3 +324,16 @@ def test_case_68_what_may_be_billed_of_a_closed_month_is_of_one_currency(mart: M
     """Until the 15th it was three at list price, in dollars; then two too few at 31.00, for 17 of 31 days."""
     for row in (m.row("first-at-list-price", month="2026-10") for m in (mart, after)):
         assert (row["currency"], row["accumulated_amount"], row["recoverable_amount"]) == ("EUR", 34, 34)
+
+
+@pytest.mark.parametrize(("client", "amount"), [("priced-in-steps", 8), ("billed-abroad", 8), ("in-dollars-then", 20)])
+def test_case_53_a_closed_month_is_invoiced_at_the_prices_it_was_closed_with(
+    mart: Mart, after: Mart, client: str, amount: int
+) -> None:
+    before, now = (m.row(client, month="2026-10", kind="invoice_mismatch") for m in (mart, after))
+    assert (before["variance_amount"], before["currency"]) == (amount, "USD")
+    assert now == {**before, "source_as_of_at": now["source_as_of_at"]}, "only invoices are still looked at"
+
+
+def test_case_68_another_currency_of_a_client_is_no_correction(after: Mart) -> None:
+    assert after.rows("in-dollars-then", kind="correction") == []

@@ -1,6 +1,7 @@
 """What was invoiced, by us and by hand, against what is agreed and observed: nothing is billed twice, nothing is lost."""
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -60,6 +61,53 @@ def given_what_was_billed_too_much(msp: Scenario) -> None:
     ours = {"number": "ours-over-paid", "doc_number": "M-over-paid", "document": "CreditMemo"}
     msp.invoice("over-paid", "2026-11-21", ("workstation", 2, "10", "2026-11-01"), since=LATER_DAY, **ours)
     msp.invoice("given-back", "2026-11-09", ("workstation", 1, "10", ""), document="CreditMemo")
+
+
+def given_invoices_at_another_price(msp: Scenario) -> None:
+    for client, quantity, price, tolerance in (
+        ("not-uplifted", 10, "1", ""),
+        ("not-uplifted-and-tolerant", 10, "1", "1"),
+        ("short-and-cheap", 9, "1", "1"),
+        ("dear-and-short", 10, "12.10", ""),
+        ("same-money", 11, "10", ""),
+    ):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        msp.devices(client, 10)
+        msp.contract(client, "workstation", 10, "11", effective_from="2026-11-01", tolerance_quantity=tolerance)
+        msp.invoice(client, "2026-11-02", ("workstation", quantity, price, ""))
+    msp.client("in-steps-by-money", accounting_customer_id="qb-in-steps-by-money")
+    msp.devices("in-steps-by-money", 12)
+    contract_id = msp.contract("in-steps-by-money", "workstation", 12, "", "tiered", effective_from="2026-11-01")
+    msp.tiers(contract_id, "graduated", (1, "3"), (11, "2"))
+    msp.invoice("in-steps-by-money", "2026-11-02", ("workstation", None, "34", ""))
+    msp.client("another-currency", accounting_customer_id="qb-another-currency")
+    msp.devices("another-currency", 10)
+    msp.contract("another-currency", "workstation", 10, "11", effective_from="2026-11-01")
+    msp.invoice("another-currency", "2026-11-02", ("workstation", 10, "1", ""), currency="EUR")
+    msp.client("agreed-late", accounting_customer_id="qb-agreed-late")
+    msp.devices("agreed-late", 4)
+    contract_id = msp.contract("agreed-late", "workstation", 2, "10", effective_from="2026-11-01")
+    msp.invoice("agreed-late", "2026-11-02", ("workstation", 2, "10", ""))
+    msp.bill("agreed-late")
+    msp.edit("contracts", contract_id, quantity="4", unit_price="12")
+
+
+def given_small_gaps_of_invoices(msp: Scenario) -> None:
+    for client, billed in (
+        ("short-at-last", (10, 10, 9)),
+        ("short-for-long", (9, 9, 9)),
+        ("short-and-over", (10, 9, 11)),
+    ):
+        msp.client(client, accounting_customer_id=f"qb-{client}")
+        msp.devices(client, 10)
+        msp.contract(client, "workstation", 10, "10", tolerance_quantity="1")
+        for month, quantity in zip(("09", "10", "11"), billed, strict=True):
+            msp.invoice(client, f"2026-{month}-01", ("workstation", quantity, "10", ""))
+    msp.client("half-short-for-long", accounting_customer_id="qb-half-short-for-long")
+    msp.devices("half-short-for-long", 10)
+    msp.contract("half-short-for-long", "workstation", 10, "10", tolerance_quantity="2")
+    for month in ("09", "10", "11"):
+        msp.invoice("half-short-for-long", f"2026-{month}-01", ("workstation", 9, "10", ""))
 
 
 DRIFTS = ("as-sent", "sent-and-edited", "sent-and-voided", "sent-and-gone", "sent-twice", "sent-as-another")
@@ -159,3 +207,59 @@ def test_case_75_an_invoice_of_ours_that_somebody_touched_is_told(after: Mart) -
     assert "was posted with 20.00 USD and is 18.00 USD there now: ask who changed it" in said["sent-and-edited"]
     assert "is 20.00 USD there now, its lines not the approved ones" in said["sent-as-another"]
     assert "more than once (M-sent-twice, M-sent-twice)" in said["sent-twice"]
+
+
+@pytest.mark.parametrize(
+    ("client", "quantity", "amount"),
+    [
+        ("not-uplifted", 0, "100"),
+        ("not-uplifted-and-tolerant", 0, "100"),
+        ("short-and-cheap", 1, "101"),
+        ("dear-and-short", 0, "-11"),
+        ("same-money", -1, "0"),
+    ],
+)
+def test_case_45_a_price_nobody_put_on_the_invoice_is_a_difference_without_a_quantity(
+    mart: Mart, client: str, quantity: int, amount: str
+) -> None:
+    row = mart.row(client)
+    assert (row["kind"], row["status"], row["is_within_tolerance"]) == ("invoice_mismatch", "open", False)
+    assert (row["variance_quantity"], row["variance_amount"]) == (quantity, Decimal(amount))
+
+
+def test_case_45_a_difference_in_price_says_both_sums(mart: Mart) -> None:
+    assert mart.row("not-uplifted")["explanation"] == (
+        "The contract says 10 Workstation, the invoices of 2026-11-01 bill 10, for 10.00 USD where the contract comes "
+        "to 110.00 USD: 100.00 USD too little."
+    )
+    assert mart.row("same-money")["explanation"].endswith("bill 11: the money is the same.")
+
+
+def test_case_40_a_sum_without_a_quantity_is_held_against_the_sum_of_the_tiers(mart: Mart) -> None:
+    assert mart.rows("in-steps-by-money") == []
+
+
+def test_case_68_a_price_in_another_currency_is_not_compared(mart: Mart) -> None:
+    assert mart.rows("another-currency") == []
+
+
+def test_case_45_what_we_billed_ourselves_counts_at_the_price_it_was_sent_at(after: Mart) -> None:
+    assert _said(after, "agreed-late") == {"invoice_mismatch": (0, 8, "open"), "under_billed": (2, 20, "invoiced")}
+
+
+@pytest.mark.parametrize(
+    ("client", "hidden"),
+    [
+        # Twenty days of November by now.
+        ("short-at-last", {"2026-11": True}),
+        ("short-for-long", {"2026-09": False, "2026-10": False, "2026-11": False}),
+        ("short-and-over", {"2026-10": False, "2026-11": True}),
+        # Half of the tolerance for thirty days, for sixty-one, for eighty-one.
+        ("half-short-for-long", {"2026-09": True, "2026-10": False, "2026-11": False}),
+    ],
+)
+def test_case_48_a_small_gap_of_the_invoices_that_stays_is_listed(
+    mart: Mart, client: str, hidden: dict[str, bool]
+) -> None:
+    rows = mart.rows(client, month=None, kind="invoice_mismatch")
+    assert {f"{r['period_month']:%Y-%m}": r["is_within_tolerance"] for r in rows} == hidden

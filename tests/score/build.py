@@ -80,8 +80,8 @@ def _decide(book: Book, calendar: Calendar, decisions: Sequence[Decision]) -> No
     """Answer, and send what is to be sent, a line for each approval."""
     with duckdb.connect(str(book.published), read_only=True) as con, open_ledger(book) as ledger:
         for number, one in enumerate(decisions):
-            rows = _dicts(con, "select * from marts.discrepancies where client_id = ? and service_id = ? and closed_at is null "
-                          "qualify period_month = max(period_month) over ()", one.client, one.service)  # fmt: skip
+            rows = _dicts(con, "select * from marts.discrepancies where client_id = $1 and service_id = $2 and case when $3 is null then closed_at is null else period_month = $3 end "
+                          "qualify period_month = max(period_month) over ()", one.client, one.service, one.month)  # fmt: skip
             evidence = {row["discrepancy_id"]: _dicts(con, "select * from marts.discrepancy_evidence where discrepancy_id = ?", row["discrepancy_id"]) for row in rows}  # fmt: skip
             said: dict[str, Any] = {"actor": "Fay", "at": calendar.decided}
             # What is given up or not counted names what is to be mended.

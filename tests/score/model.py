@@ -170,7 +170,7 @@ class Line:
 
 
 class Answer(NamedTuple):
-    """What became of a decision about the rows of a line in the open month."""
+    """What became of a decision about the rows of a line in a month."""
 
     action: str
     holds: bool = True
@@ -178,6 +178,8 @@ class Answer(NamedTuple):
     until: date | None = None
     is_sent: bool = False
     """Whether it was invoiced."""
+    month: date | None = None
+    """The closed month it is about; the open one where none is named."""
 
 
 class _Source(NamedTuple):
@@ -377,20 +379,23 @@ class _Reckoning:
         lines = [one for one in self.line.msp.lines if one.client is self.client]
         if is_open and not any(month in one.invoiced and one.invoiced[month][2] <= self.now for one in lines):
             return
+        currency = self.client.currency
         version, shares = self._shares(month, last)
-        agreed = _quantity(Fraction(sum(v.quantity for v in shares if v)) / len(shares))
-        invoiced = self._invoiced(month) or Decimal(0)
-        missing = agreed - invoiced
-        if missing == 0:
+        agreed, missing = self._missing(month, last)
+        billed = self._billed(month)
+        # Money against money: each day is worth what its own version says, and an invoice what it says itself.
+        exact = Fraction(money(sum((v.total(v.quantity) for v in shares if v), Fraction(0)) / len(shares), currency)) - Fraction(billed)  # fmt: skip
+        amount = money(exact, currency)
+        if not missing and not amount:
             return
         if version:
-            # Each day is worth what its own version says; one without is worth what the last one does.
-            days = [(v.total(v.quantity) if v else 0) - (v or version).total(invoiced) for v in shares]
-            price, exact = version.unit_price(agreed), sum(days, Fraction(0)) / len(days)
+            # What the missing units cost; a day without a version is worth what it is under the last one.
+            days = [(v.total(v.quantity) if v else 0) - (v or version).total(agreed - missing) for v in shares]
+            price, units = version.unit_price(agreed), sum(days, Fraction(0)) / len(days)
         else:
-            price = self.line.invoiced[month][1]
-            exact = Fraction(missing) * Fraction(price)
-        amount = money(exact, self.client.currency)
+            price, units = _price(Fraction(billed) / Fraction(-missing)), exact
+        # Less than half a coin is rounding, and no other price.
+        is_tolerated = not money(exact - units, currency) and _is_tolerated(version, missing, self._short_days(month, last))
         # Every day of its month is short of an equal part of it.
         within = min(end_of(month).day, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
@@ -400,8 +405,29 @@ class _Reckoning:
             price, amount, self.client.currency, amount,
             max(money(exact * within / end_of(month).day, self.client.currency), Decimal(0)), None,
             month, "zero" if observed == 0 else "known", min(s.good(self.now)[-1] for s in books),
-            abs(missing) <= (version.tolerance if version else 0), False,
+            is_tolerated, False,
         )  # fmt: skip
+
+    def _missing(self, month: date, last: date) -> tuple[Decimal, Decimal]:
+        """How many were to be invoiced, and how many of them were not."""
+        _, shares = self._shares(month, last)
+        agreed = _quantity(Fraction(sum(v.quantity for v in shares if v)) / len(shares))
+        return agreed, agreed - (self._invoiced(month) or Decimal(0))
+
+    def _short_days(self, month: date, last: date) -> Decimal:
+        """The units missing on each day, added up over the months in a row that miss some, or have too many."""
+        (_, missing), before = self._missing(month, last), month - DAY
+        lost = missing * ((last - month).days + 1)
+        if before < self.client.day(self.line.msp.calendar.first).replace(day=1):
+            return lost
+        return lost + (self._short_days(before.replace(day=1), before) if self._missing(before.replace(day=1), before)[1] * missing > 0 else 0)  # fmt: skip
+
+    def _billed(self, month: date) -> Decimal:
+        """What invoices made by hand bill of a month."""
+        if not self._invoiced(month):
+            return Decimal(0)
+        quantity, price, _ = self.line.invoiced[month]
+        return money(Fraction(quantity * price), self.client.currency)
 
     def _shares(self, month: date, last: date) -> tuple[Version | None, list[Version | None]]:
         """The version that decides what is invoiced of a month, and those of its days where each has its share."""
@@ -417,27 +443,39 @@ class _Reckoning:
         quantity, _, came = self.line.invoiced.get(month, (None, None, self.now))
         return quantity if came <= self.now else None
 
-    def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row]) -> Iterator[Row]:
-        """What a closed month would come to by what is known now, less what it was closed with."""
+    def corrections(self, month: date, then: Sequence[Row], now: Sequence[Row], *, is_billed: bool) -> Iterator[Row]:
+        """What a closed month would come to by what is known now, less what it was closed with.
+
+        What nobody was billed for is not given back, and what nobody was given back is not billed: it takes from what is
+        open there, or was given up, and only what goes beyond that is a correction.
+        """
         last = end_of(month)
         judged = self._judged(last, False)
         if _together(judged) != "known" or not self._stands(last):
             return
         approvable = [] if any(r.source_state in ("partial", "unknown") for r in then) else then
         quantity, amount = (sum((getattr(r, name) or Decimal(0) for r in now), Decimal(0)) - sum((getattr(r, name) or Decimal(0) for r in approvable), Decimal(0)) for name in ("variance_quantity", "variance_amount"))  # fmt: skip
+        open_quantity, open_amount = (sum((getattr(r, name) or Decimal(0) for r in approvable if not is_billed), Decimal(0)) for name in ("variance_quantity", "variance_amount"))  # fmt: skip
+        change, still_open = (amount, open_amount) if amount else (quantity, open_quantity)
+        if change * still_open < 0:
+            if abs(change) <= abs(still_open):
+                return
+            quantity, amount = quantity + open_quantity, amount + open_amount
         if not quantity and not amount:
             return
         version = self.line.version(last)
         day = self.day(max(j.measured for j in judged))
         tolerance = version.tolerance if version else Decimal(0)
-        spread = [abs(sum((r.variance_quantity or Decimal(0) for r in rows), Decimal(0))) for rows in (now, approvable)]
+        # It is hidden where the month's own rows were, then and now: not where a gap stayed, nor where it was invoiced.
+        spread, stayed = ([abs(sum((getattr(r, name) or Decimal(0) for r in rows), Decimal(0))) for rows in (now, then)] for name in ("variance_quantity", "lost_unit_days"))  # fmt: skip
+        is_tolerated = 0 < tolerance >= max(spread) and max(stayed) < 30 * tolerance and not (is_billed and then)
         currency = next((r.currency for r in (*now, *then)), self.client.currency) or HOME
         within = Fraction(min(max((last - self.recoverable_from).days + 1, 0), last.day), last.day)
         yield Row(
             self.today.replace(day=1), self.client.id, self.line.service.id, "correction", day.observed, version.quantity if version else Decimal(0),
             None, quantity, next((r.unit_price for r in (*now, *then)), self.day(last).price), amount,
             currency, amount, _recoverable(Fraction(amount) * within, currency), None, month,
-            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), 0 < tolerance >= max(spread),
+            "zero" if day.observed == 0 else "known", min(j.as_of for j in judged), is_tolerated,
             any(r.is_estimate for r in (*now, *then)),
         )  # fmt: skip
 
@@ -547,8 +585,10 @@ def _later(line: Line) -> list[Row]:
     rows += [r for r in after if r.period_month not in closed or r.kind == "invoice_mismatch"]
     for month in closed:
         usage = [[r for r in found if r.period_month == month and r.kind in USAGE] for found in (before, after)]
-        rows += now.corrections(month, *usage)
-    return list(_answered(line, then.today.replace(day=1), before, rows)) if line.answer else rows
+        rows += now.corrections(month, *usage, is_billed=line.answer is not None and line.answer.is_sent and line.answer.month == month)  # fmt: skip
+    if not line.answer:
+        return rows
+    return list(_answered(line, line.answer.month or then.today.replace(day=1), before, rows))
 
 
 def _answered(line: Line, month: date, before: Sequence[Row], rows: Sequence[Row]) -> Iterator[Row]:
@@ -633,6 +673,12 @@ def _days(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
         first += DAY
+
+
+def _price(exact: Fraction) -> Decimal:
+    """A price has four digits, half away from zero."""
+    whole = (abs(exact) * 10000 + Fraction(1, 2)).__floor__()
+    return Decimal(whole if exact >= 0 else -whole) / 10000
 
 
 def _quantity(exact: Fraction) -> Decimal:

@@ -356,7 +356,7 @@ class Client:
 
 @dataclass(frozen=True)
 class Decision:
-    """What somebody answers about a client's service in the open month, an hour after the first mart."""
+    """What somebody answers about a client's service in a month, an hour after the first mart."""
 
     client: str
     service: str
@@ -365,6 +365,8 @@ class Decision:
     record_ids: tuple[str, ...] = ()
     is_sent: bool = False
     """Whether what was approved is invoiced before the second mart."""
+    month: date | None = None
+    """The month; the open one where none is named."""
 
 
 class Msp:

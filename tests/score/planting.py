@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
-from tests.score.model import Line, Row, Stray, Unit, Version, end_of
+from tests.score.model import Line, Row, Stray, Unit, Version, end_of, money
 from tests.score.msp import HOME, NEVER, PLAIN, SERVICES, Client, Fact, Msp, Service, months
 
 Planted = Line | Stray
@@ -227,10 +228,13 @@ def _invoice(msp: Msp, client: Client) -> None:
                 if quantity <= 0:
                     continue
                 unit_price = version.price if version else price(msp)
+                if version and rng.random() < 0.15:
+                    # It was raised, or lowered, and nobody told whoever writes the invoices.
+                    unit_price = (unit_price * rng.choice((Decimal("0.9"), Decimal("1.1")))).quantize(Decimal("0.0001"))
                 one.invoiced[of] = (Decimal(quantity), unit_price, came)
                 is_dated = of != month or rng.random() < 0.5
                 msp.fact(bills, {
-                    "InvoiceId": number, "Document": "Invoice", "Id": msp.next("l"), "Description": one.service.id, "Amount": str(quantity * unit_price),
+                    "InvoiceId": number, "Document": "Invoice", "Id": msp.next("l"), "Description": one.service.id, "Amount": str(money(Fraction(quantity * unit_price), client.currency)),
                     "DetailType": "SalesItemLineDetail", "SalesItemLineDetail": {
                         "ItemRef": {"value": f"item-{one.service.id}"}, "Qty": str(quantity), "UnitPrice": str(unit_price),
                         "ServiceDate": service_on.isoformat() if is_dated else None,

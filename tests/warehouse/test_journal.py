@@ -2,13 +2,16 @@
 
 import json
 import os
+from decimal import Decimal
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from morton_pipeline.errors import MortonError
 from morton_pipeline.warehouse import apply, journal
+from morton_pipeline.warehouse.layout import CLOSED
 from morton_pipeline.warehouse.load import accept, load
 from morton_pipeline.warehouse.lock import connect
 
@@ -73,6 +76,28 @@ def test_rebuilding_in_small_steps_gives_the_same(eventful, raw_tables, monkeypa
     monkeypatch.setattr(journal, "BATCH_BYTES", 1)
     journal.rebuild(eventful)
     assert raw_tables(eventful.warehouse) == before
+
+
+def test_a_closing_that_is_older_than_what_is_kept_today_is_still_read(book, query, hour):
+    """It has no steps of its prices, and no currency beside them."""
+    term = {
+        "client_id": "acme",
+        "period_month": hour(0).date().replace(day=1),
+        "service_id": "seat",
+        "price": Decimal(10),
+    }
+    kept = {"closed_terms": pa.Table.from_pylist([term])}
+    files = {
+        table.name: journal.write_changes(book, "closed", table.name, "then", kept.get(table.name, pa.table({})))
+        for table in CLOSED
+        if table.name != "closed_steps"
+    }
+    with connect(book, "test") as con:
+        line = {"line": apply.CLOSING, "clock_at": hour(0), "known_at": hour(0), "files": files}
+        journal.append(con, book, [line])
+        journal.replay(con, book)
+    assert query("select client_id, price, currency from raw.closed_terms") == [("acme", 10, None)]
+    assert query("select count(*) from raw.closed_steps") == [(0,)]
 
 
 def test_versions_of_a_record_never_overlap_and_are_never_empty(eventful, query):

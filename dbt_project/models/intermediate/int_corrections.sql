@@ -1,6 +1,9 @@
 -- What a closed month would come to by what is known now, less what it was closed with: one row per client, service and
 -- closed month, in the client's open month. Usage and the contract's share of an invoice mismatch are one difference: a
--- contract that is amended afterwards only moves units from one to the other, and nothing is owed for that.
+-- contract that is amended afterwards only moves units from one to the other, and nothing is owed for that. What was
+-- never
+-- billed of a closed month is not given back, and what was never given back is not billed again: first it takes from
+-- what stands open there, or was given up.
 with
 
     at_closing as (
@@ -13,6 +16,7 @@ with
             max(case when variance_amount is null then 1 else 0 end) = 1 as is_unpriced,
             max(price) as price,
             max(currency) as currency,
+            sum(lost_unit_days) as lost_unit_days,
             max(case when is_estimate then 1 else 0 end) = 1 as is_estimate,
             -- What was partial or unknown then can never be approved: only what was billed of it stands.
             min(case when state in ('known', 'zero', 'stale') then 1 else 0 end) = 1 as is_approvable
@@ -67,6 +71,7 @@ with
             end as variance_amount,
             max(price) as price,
             max(currency) as currency,
+            sum(lost_unit_days) as lost_unit_days,
             max(case when contract_id is null then 1 else 0 end) = 1 as is_uncontracted
         from {{ ref("int_usage_variances") }}
         group by client_id, service_id, period_month, vendor
@@ -100,25 +105,62 @@ with
         having sum(lines.quantity) <> 0 or sum(lines.amount) <> 0
     ),
 
-    shifted as (
+    -- In another currency than it is in now, a mismatch is worth what its units are.
+    mismatches as (
         select
-            mismatches.client_id,
-            mismatches.service_id,
-            mismatches.period_month,
-            sum(
-                case
-                    when mismatches.is_as_closed then - mismatches.variance_quantity else mismatches.variance_quantity
-                end
-            ) as quantity,
-            sum(
-                case when mismatches.is_as_closed then - mismatches.variance_amount else mismatches.variance_amount end
-            ) as amount
-        from {{ ref("int_invoice_mismatches") }} as mismatches
+            found.client_id,
+            found.service_id,
+            found.period_month,
+            found.is_as_closed,
+            found.variance_quantity as quantity,
+            case
+                when found.currency = clients.currency
+                then found.variance_amount
+                else
+                    {{
+                        round_money(
+                            "found.variance_quantity * coalesce(agreed.price, found.price)", "clients.currency"
+                        )
+                    }}
+            end as amount,
+            coalesce(billed.quantity, 0) as billed_quantity,
+            coalesce(billed.amount, 0) as billed_amount
+        from {{ ref("int_invoice_mismatches") }} as found
         inner join
             {{ ref("stg_morton__closed_periods") }} as closed
-            on closed.client_id = mismatches.client_id
-            and closed.period_month = mismatches.period_month
-        group by mismatches.client_id, mismatches.service_id, mismatches.period_month
+            on closed.client_id = found.client_id
+            and closed.period_month = found.period_month
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = found.client_id
+        left join
+            {{ ref("int_period_terms") }} as agreed
+            on agreed.client_id = found.client_id
+            and agreed.service_id = found.service_id
+            and agreed.period_month = found.period_month
+            and not agreed.is_as_closed
+        left join
+            (
+                select client_id, service_id, period_month, sum(quantity) as quantity, sum(amount) as amount
+                from {{ ref("stg_ledger__invoice_lines") }}
+                where state = 'posted' and kind = 'invoice_mismatch'
+                group by client_id, service_id, period_month
+            ) as billed
+            on billed.client_id = found.client_id
+            and billed.service_id = found.service_id
+            and billed.period_month = found.period_month
+            and found.is_as_closed
+    ),
+
+    shifted as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            sum(case when is_as_closed then - quantity else quantity end) as quantity,
+            sum(case when is_as_closed then - amount else amount end) as amount,
+            sum(case when is_as_closed then quantity - billed_quantity else 0 end) as open_quantity,
+            sum(case when is_as_closed then amount - billed_amount else 0 end) as open_amount
+        from mismatches
+        group by client_id, service_id, period_month
     ),
 
     subjects as (
@@ -169,6 +211,27 @@ with
                 then at_closing.amount
                 else {{ round_money("at_closing.quantity * variances.price", "variances.currency") }}
             end as amount_then,
+            -- What of it nobody was billed for, or given back: it is open, or was given up.
+            case when at_closing.is_approvable then at_closing.quantity - coalesce(posted.usage_quantity, 0) else 0 end
+            + coalesce(shifted.open_quantity, 0) as open_quantity,
+            case
+                when not coalesce(at_closing.is_approvable, false)
+                then 0
+                when variances.currency is null or variances.currency = at_closing.currency
+                then at_closing.amount - coalesce(posted.usage_amount, 0)
+                else
+                    {{
+                        round_money(
+                            "(at_closing.quantity - coalesce(posted.usage_quantity, 0)) * variances.price",
+                            "variances.currency",
+                        )
+                    }}
+            end
+            + coalesce(shifted.open_amount, 0) as open_amount,
+            coalesce(posted.usage_quantity <> 0 or posted.usage_amount <> 0, false) as is_posted,
+            coalesce(variances.lost_unit_days, 0)
+            + coalesce(shifted.quantity, 0) * {{ days_in_month("subjects.period_month") }} as lost_unit_days,
+            coalesce(at_closing.lost_unit_days, 0) as lost_unit_days_then,
             not coalesce(at_closing.is_approvable, false) and posted.client_id is not null as is_as_billed,
             coalesce(at_closing.is_estimate, false) or coalesce(variances.is_uncontracted, false) as is_estimate,
             -- A list price has no date: that it is another one now says nothing of the month.
@@ -251,21 +314,56 @@ with
             and sent.period_month = subjects.period_month
     ),
 
+    changed as (
+        select
+            *,
+            quantity_now - quantity_then as changed_quantity,
+            case when not is_unpriced then amount_now - amount_then end as changed_amount,
+            case
+                when is_unpriced or amount_now - amount_then - sent_amount = 0
+                then quantity_now - quantity_then - sent_quantity
+                else amount_now - amount_then - sent_amount
+            end as unsent,
+            case
+                when is_unpriced or amount_now - amount_then - sent_amount = 0 then open_quantity else open_amount
+            end as open
+        from joined
+    ),
+
+    weighed as (
+        select
+            *,
+            unsent * open < 0 and abs(unsent) <= abs(open) as is_taken_from_open,
+            unsent * open < 0 and abs(unsent) > abs(open) as is_beyond_open
+        from changed
+    ),
+
     compared as (
         select
             *,
             case
-                when not is_checked then sent_quantity when is_same_estimate then 0 else quantity_now - quantity_then
+                when not is_checked
+                then sent_quantity
+                when is_same_estimate
+                then 0
+                when is_taken_from_open
+                then sent_quantity
+                when is_beyond_open
+                then changed_quantity + open_quantity
+                else changed_quantity
             end as difference_quantity,
             case
                 when not is_checked
                 then sent_amount
                 when is_same_estimate
                 then 0
-                when not is_unpriced
-                then amount_now - amount_then
+                when is_taken_from_open
+                then sent_amount
+                when is_beyond_open
+                then changed_amount + open_amount
+                else changed_amount
             end as difference_amount
-        from joined
+        from weighed
     )
 
 select
@@ -290,10 +388,15 @@ select
     has_closed_rows or (coalesce(run, 1) > 1 and contract_text = contract_text_then) as has_earlier_records,
     run_began_on,
     is_estimate,
+    -- What was invoiced is settled to the last unit; and a gap that stayed is as large as if it had been known at the
+    -- time.
     not is_sent
+    and not is_posted
     and tolerance_quantity > 0
     and abs(quantity_now) <= tolerance_quantity
-    and abs(quantity_then) <= tolerance_quantity as is_within_tolerance,
+    and abs(quantity_then) <= tolerance_quantity
+    and abs(lost_unit_days) < 30 * tolerance_quantity
+    and abs(lost_unit_days_then) < 30 * tolerance_quantity as is_within_tolerance,
     cast(difference_quantity as decimal(18, 4)) as variance_quantity,
     cast(difference_amount as decimal(18, 4)) as variance_amount,
     -- Every day of the month is short of an equal part of it; those before the limit are lost.
@@ -337,12 +440,27 @@ select
                     || ')'
             end
             || case
-                when difference_amount = 0
+                when changed_amount = 0
                 then ', as it was closed with'
+                when is_taken_from_open
+                then
+                    ': '
+                    || {{ say_money("abs(unsent)", "currency") }}
+                    || case
+                        when open > 0 then ' less, which was never billed' else ' more, which was never given back'
+                    end
                 else
                     ': '
                     || {{ say_money("abs(difference_amount)", "currency") }}
                     || case when difference_amount < 0 then ' less to bill' else ' more to bill' end
+                    || case
+                        when is_beyond_open
+                        then
+                            ', beyond '
+                            || {{ say_money("abs(open_amount)", "currency") }}
+                            || case when open > 0 then ' that was never billed' else ' that was never given back' end
+                        else ''
+                    end
             end
     end
     || case when contract_text <> contract_text_then then '; its contract was changed since' else '' end as remark

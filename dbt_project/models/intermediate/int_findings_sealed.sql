@@ -199,9 +199,15 @@ select
             || cast(period_month as {{ dbt.type_string() }})
             || ' bill '
             || {{ say_quantity("(contracted_quantity - variance_quantity)") }}
-            || ': '
-            || {{ say_money("abs(variance_amount)", "currency") }}
-            || case when variance_amount > 0 then ' too little.' else ' too much.' end
+            || case
+                when variance_amount = 0
+                then ': the money is the same.'
+                else
+                    coalesce(remark, '')
+                    || ': '
+                    || {{ say_money("abs(variance_amount)", "currency") }}
+                    || case when variance_amount > 0 then ' too little.' else ' too much.' end
+            end
             || case
                 when source_state = 'known'
                 then ''

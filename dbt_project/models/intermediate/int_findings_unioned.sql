@@ -85,11 +85,21 @@ with
             cast(null as decimal(18, 4)) as minimum_quantity,
             cast(null as decimal(18, 4)) as included_quantity,
             cast(null as {{ dbt.type_string() }}) as unit,
-            abs(variance_quantity) <= tolerance_quantity as is_within_tolerance,
+            -- A tolerance is of units: it covers no price, and a gap that stays adds up here as well.
+            abs(variance_quantity) <= tolerance_quantity
+            and abs(lost_unit_days) < 30 * tolerance_quantity
+            and not is_priced_otherwise as is_within_tolerance,
             false as is_estimate,
             true as has_agreed_set,
             last_on as measured_on,
-            cast(null as {{ dbt.type_string() }}) as remark
+            case
+                when is_priced_otherwise and contract_text <> ''
+                then
+                    ', for '
+                    || {{ say_money("invoiced_amount", "currency") }}
+                    || ' where the contract comes to '
+                    || {{ say_money("contracted_amount", "currency") }}
+            end as remark
         from {{ ref("int_invoice_mismatches") }}
         where is_standing
     ),

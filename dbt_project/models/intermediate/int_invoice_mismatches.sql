@@ -1,4 +1,4 @@
--- Where the recurring invoice bills another quantity than the contract says, or bills what no contract covers.
+-- Where the recurring invoice bills another quantity or sum than the contract says, or bills what no contract covers.
 with
 
     -- The companies in the accounting system a client is billed
@@ -41,21 +41,6 @@ with
         group by clients.client_id
         -- What was never read says nothing of what was invoiced.
         having min(case when states.last_complete_at is null then 0 else 1 end) = 1
-    ),
-
-    invoiced as (
-        select
-            client_id,
-            service_id,
-            period_month,
-            sum(quantity) as others_quantity,
-            -- A unit is a unit in any currency; a price is one in the client's own.
-            sum(case when quantity is null and is_in_currency then amount end) as others_amount_only,
-            sum(case when quantity is not null and is_in_currency then amount end)
-            / nullif(sum(case when is_in_currency then quantity end), 0) as others_price
-        from {{ ref("int_invoiced_quantities") }}
-        where service_id is not null and not is_ours
-        group by client_id, service_id, period_month
     ),
 
     client_months as (
@@ -110,15 +95,66 @@ with
     -- A closed month is held against the contracts as they were known when it was closed, for as long as invoices come;
     -- against those known now as well, for the difference is corrected in the open month.
     views as (
-        select periods.client_id, periods.period_month, false as is_as_closed, closed.client_id is null as is_standing
+        select
+            periods.client_id,
+            periods.period_month,
+            false as is_as_closed,
+            closed.client_id is null as is_standing,
+            periods.currency
         from periods
         left join
             {{ ref("stg_morton__closed_periods") }} as closed
             on closed.client_id = periods.client_id
             and closed.period_month = periods.period_month
         union all
-        select client_id, period_month, true as is_as_closed, true as is_standing
-        from {{ ref("stg_morton__closed_periods") }}
+        select
+            closed.client_id,
+            closed.period_month,
+            true as is_as_closed,
+            true as is_standing,
+            -- Months that were closed before their currency was kept are in the client's own.
+            coalesce(kept.currency, periods.currency) as currency
+        from {{ ref("stg_morton__closed_periods") }} as closed
+        inner join periods on periods.client_id = closed.client_id and periods.period_month = closed.period_month
+        left join
+            (
+                select client_id, period_month, max(currency) as currency
+                from {{ ref("stg_morton__closed_terms") }}
+                group by client_id, period_month
+            ) as kept
+            on kept.client_id = closed.client_id
+            and kept.period_month = closed.period_month
+    ),
+
+    lines as (
+        select
+            views.client_id,
+            views.period_month,
+            views.is_as_closed,
+            invoiced.service_id,
+            invoiced.quantity,
+            invoiced.amount,
+            coalesce(invoiced.currency, views.currency) = views.currency as is_in_currency
+        from {{ ref("int_invoiced_quantities") }} as invoiced
+        inner join views on views.client_id = invoiced.client_id and views.period_month = invoiced.period_month
+        where invoiced.service_id is not null and not invoiced.is_ours
+    ),
+
+    invoiced as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            is_as_closed,
+            sum(quantity) as others_quantity,
+            -- A unit is a unit in any currency; a price is one in the client's own.
+            sum(case when is_in_currency then amount end) as others_amount,
+            sum(case when quantity is null and is_in_currency then amount end) as others_amount_only,
+            sum(case when quantity is not null and is_in_currency then amount end)
+            / nullif(sum(case when is_in_currency then quantity end), 0) as others_price,
+            min(case when is_in_currency then 1 else 0 end) = 1 as is_in_currency
+        from lines
+        group by client_id, service_id, period_month, is_as_closed
     ),
 
     subjects as (
@@ -126,21 +162,28 @@ with
         from {{ ref("int_period_terms") }}
         where contract_text is not null
         union
-        select invoiced.client_id, invoiced.period_month, invoiced.service_id, views.is_as_closed
+        select client_id, period_month, service_id, is_as_closed
         from invoiced
-        inner join views on views.client_id = invoiced.client_id and views.period_month = invoiced.period_month
     ),
 
     priced as (
         select
-            periods.*,
+            periods.client_id,
+            periods.client_name,
+            periods.period_month,
+            periods.last_on,
+            periods.month_days,
+            periods.days_to_limit,
+            periods.source_state,
+            periods.source_as_of_at,
             views.is_as_closed,
             views.is_standing,
+            views.currency,
             services.service_id,
             services.service_name,
             coalesce(agreed.contract_text, '') as contract_text,
             coalesce(agreed.contracted_quantity, 0) as contracted_quantity,
-            agreed.contracted_amount,
+            coalesce(agreed.contracted_amount, 0) as contracted_amount,
             agreed.price_days,
             case when agreed.billing_model = 'tiered' then agreed.contract_id end as tiered_by,
             cast(
@@ -152,7 +195,10 @@ with
             agreed.observed_quantity,
             coalesce(invoiced.others_quantity, 0) as others_quantity,
             invoiced.others_amount_only,
-            coalesce(posted.contracted_quantity, 0) as posted_quantity
+            coalesce(posted.contracted_quantity, 0) as posted_quantity,
+            coalesce(invoiced.others_amount, 0) + coalesce(posted.contracted_amount, 0) as invoiced_amount,
+            coalesce(invoiced.is_in_currency, true)
+            and (coalesce(posted.contracted_quantity, 0) = 0 or posted.currency = views.currency) as is_in_currency
         from subjects
         inner join periods on periods.client_id = subjects.client_id and periods.period_month = subjects.period_month
         inner join
@@ -175,6 +221,7 @@ with
             on invoiced.client_id = subjects.client_id
             and invoiced.service_id = subjects.service_id
             and invoiced.period_month = subjects.period_month
+            and invoiced.is_as_closed = subjects.is_as_closed
         left join
             {{ ref("int_posted_usage") }} as posted
             on posted.client_id = subjects.client_id
@@ -191,30 +238,110 @@ with
         from priced
     ),
 
-    valued as (
+    -- A closed month keeps the steps its prices had.
+    steps as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            true as is_as_closed,
+            is_above,
+            top,
+            priced_from,
+            amount_below,
+            unit_price
+        from {{ ref("stg_morton__closed_steps") }}
+        union all
+        select
+            priced.client_id,
+            priced.service_id,
+            priced.period_month,
+            priced.is_as_closed,
+            tiers.is_above,
+            tiers.top,
+            tiers.priced_from,
+            tiers.amount_below,
+            tiers.unit_price
+        from priced
+        inner join {{ ref("int_price_tiers") }} as tiers on tiers.contract_id = priced.tiered_by
+        left join
+            (select distinct client_id, service_id, period_month from {{ ref("stg_morton__closed_steps") }}) as kept
+            on kept.client_id = priced.client_id
+            and kept.service_id = priced.service_id
+            and kept.period_month = priced.period_month
+            and priced.is_as_closed
+        where kept.client_id is null
+    ),
+
+    weighed as (
         select
             compared.*,
             cast(contracted_quantity - invoiced_quantity as decimal(18, 4)) as variance_quantity,
+            -- What the units make, at the contract's prices.
             case
-                when steps.contract_id is not null
+                when steps.client_id is not null
                 then contracted_amount - {{ amount_in_step("invoiced_quantity", "steps") }}
                 -- What is invoiced is worth on each day what that day's version says.
                 when price_days is not null
                 then contracted_amount - cast(price_days * invoiced_quantity / month_days as decimal(28, 8))
                 else cast((contracted_quantity - invoiced_quantity) * price as decimal(28, 8))
-            end as unrounded_amount
+            end as units_amount
         from compared
         left join
-            {{ ref("int_price_tiers") }} as steps
-            on steps.contract_id = compared.tiered_by
+            steps
+            on steps.client_id = compared.client_id
+            and steps.service_id = compared.service_id
+            and steps.period_month = compared.period_month
+            and steps.is_as_closed = compared.is_as_closed
             and {{ is_in_step("compared.invoiced_quantity", "steps") }}
-        where contracted_quantity <> invoiced_quantity
+    ),
+
+    valued as (
+        select
+            *,
+            -- Money is held against money, rounded as an invoice is. What is billed in another currency is units.
+            case
+                when is_in_currency
+                then {{ round_money("contracted_amount", "currency") }} - invoiced_amount
+                else units_amount
+            end as unrounded_amount
+        from weighed
+    ),
+
+    rounded as (
+        select
+            *,
+            {{ round_money("unrounded_amount", "currency") }} as variance_amount,
+            coalesce(
+                {{ round_money("unrounded_amount - units_amount", "currency") }} <> 0, false
+            ) as is_priced_otherwise
+        from valued
+    ),
+
+    -- A sum without a quantity is compared as such.
+    varied as (
+        select
+            *,
+            sign(variance_quantity) as variance_sign,
+            {{ dbt.datediff("period_month", "last_on", "day") }} + 1 as day_count,
+            extract(year from period_month) * 12
+            + extract(month from period_month)
+            - row_number() over (
+                partition by client_id, service_id, is_standing, sign(variance_quantity) order by period_month
+            ) as run
+        from rounded
+        where variance_amount <> 0 or (variance_quantity <> 0 and others_amount_only is null)
     )
 
 select
     *,
     (select min(vendor) from {{ ref("stg_morton__scopes") }} where category = 'accounting') as accounting_vendor,
-    {{ round_money("unrounded_amount", "currency") }} as variance_amount,
+    -- The variance of each day since the first of the months in a row that have one of its sign, added up.
+    sum(variance_quantity * day_count) over (
+        partition by client_id, service_id, is_standing, variance_sign, run
+        order by period_month
+        rows between unbounded preceding and current row
+    ) as lost_unit_days,
     {{
         round_money(
             "unrounded_amount * case when days_to_limit < 0 then 0 when days_to_limit < month_days then days_to_limit else month_days end / month_days",
@@ -222,4 +349,4 @@ select
         )
     }}
     as unlapsed_amount
-from valued
+from varied

@@ -9,7 +9,7 @@ with
             lines.description,
             lines.quantity,
             lines.amount,
-            coalesce(invoices.currency, clients.currency) = clients.currency as is_in_currency,
+            invoices.currency,
             invoices.accounting_id,
             invoices.doc_number,
             invoices.connection_id,

@@ -41,10 +41,12 @@ select
     agreed.contracted_amount,
     agreed.price,
     agreed.price_days,
+    clients.currency,
     agreed.tolerance_quantity,
     counted.observed_quantity
 from subjects
 inner join ends on ends.client_id = subjects.client_id and ends.period_month = subjects.period_month
+inner join {{ ref("int_clients") }} as clients on clients.client_id = subjects.client_id
 left join
     {{ ref("int_contract_months") }} as agreed
     on agreed.client_id = subjects.client_id
@@ -69,6 +71,7 @@ select
     contracted_amount,
     price,
     price_days,
+    currency,
     tolerance_quantity,
     observed_quantity
 from {{ ref("stg_morton__closed_terms") }}

@@ -30,7 +30,7 @@ with
                 end
             ) as posted_amount,
             max(coalesce(variances.under_billed_quantity, 0)) as under_billed_quantity,
-            max(variances.currency) as currency
+            max(coalesce(variances.currency, lines.currency)) as currency
         from {{ ref("stg_ledger__invoice_lines") }} as lines
         left join
             variances
@@ -87,23 +87,31 @@ with
                 end as decimal(18, 4)
             ) as contracted_quantity
         from compared
+    ),
+
+    parted as (
+        select
+            *,
+            case
+                when contracted_quantity = 0
+                then cast(posted_amount as decimal(18, 4))
+                else
+                    {{
+                        round_money(
+                            "posted_amount * (posted_quantity - contracted_quantity) / posted_quantity", "currency"
+                        )
+                    }}
+            end as usage_amount
+        from shared
     )
 
 select
     client_id,
     service_id,
     period_month,
+    currency,
     contracted_quantity,
+    cast(posted_amount - usage_amount as decimal(18, 4)) as contracted_amount,
     cast(posted_quantity - contracted_quantity as decimal(18, 4)) as usage_quantity,
-    case
-        when contracted_quantity = 0
-        then cast(posted_amount as decimal(18, 4))
-        else
-            {{
-                round_money(
-                    "posted_amount * (posted_quantity - contracted_quantity) / posted_quantity",
-                    "coalesce(currency, '')",
-                )
-            }}
-    end as usage_amount
-from shared
+    usage_amount
+from parted

@@ -209,3 +209,24 @@ def a_record_that_is_excluded_too_late(msp: Msp) -> Iterator[Line]:
     others = [unit for unit in one.units if unit is not out]
     one.amended = replace(one, units=[*others, replace(out, off=[(begins, date.max)])])
     yield one
+
+
+@plants(53)
+def what_is_given_back_of_a_closed_month(msp: Msp) -> Iterator[Line]:
+    """Only what was invoiced is given back: what was written off, or is open still, was paid by nobody."""
+    one, number = line(msp, "workstation", msp.client()), msp.rng.randint(1, 3)
+    agree(one, number, Decimal(10), tolerance=msp.rng.choice((0, 0, 1)))
+    units = count(one, number + msp.rng.randint(1, 3))
+    out, kept = units[:1], units[1:]
+    if msp.rng.random() < 0.5:
+        out, kept = units[:-1], units[-1:]
+    for unit in out:
+        msp.edit("exclusions", exclusion_id=msp.next("x"), client_id=one.client.id, record_id=str(unit.facts[0].row["id"]), reason="lent", effective_from="")  # fmt: skip
+    one.amended = replace(one, units=[*kept, *(replace(unit, off=[(date.min, date.max)]) for unit in out)])
+    closed, action = _closed(one), msp.rng.choice((None, "write_off", "approve"))
+    if closed and action:
+        until = one.client.day(msp.calendar.later) + timedelta(days=30) if action == "write_off" else None
+        said = {"until": until, "is_sent": action == "approve", "month": msp.rng.choice(closed)}
+        msp.decisions.append(Decision(*one.key, action, **said))
+        one.answer = Answer(action, **said)
+    yield one
