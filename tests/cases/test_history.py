@@ -40,7 +40,7 @@ def given_facts_of_a_closed_month_that_become_known_later(msp: Scenario) -> None
 
 def given_closed_rows_of_which_less_is_known_later(msp: Scenario) -> None:
     for client, devices, quantity, excluded in (
-        ("given-up", 4, 2, 1),
+        ("forgone", 4, 2, 1),
         ("still-open", 4, 2, 1),
         ("billed-and-less", 4, 2, 1),
         ("less-than-agreed", 4, 2, 3),
@@ -57,7 +57,7 @@ def given_closed_rows_of_which_less_is_known_later(msp: Scenario) -> None:
         if client == "invoiced-too-little":
             msp.invoice(client, "2026-10-02", ("workstation", 2, "10", ""))
             msp.edit("contracts", contract_id, quantity="3")
-    for client in ("given-up", "credit-kept"):
+    for client in ("forgone", "credit-kept"):
         msp.decide(client, "write_off", month="2026-10", until=date(2027, 1, 1))
     msp.bill("billed-and-less", month="2026-10")
 
@@ -242,7 +242,7 @@ def test_case_48_what_was_invoiced_is_corrected_to_the_last_unit(mart: Mart, aft
     assert (row["variance_amount"], row["is_within_tolerance"]) == (-10, False)
 
 
-@pytest.mark.parametrize("client", ["given-up", "still-open", "credit-kept", "invoiced-too-little"])
+@pytest.mark.parametrize("client", ["forgone", "still-open", "credit-kept", "invoiced-too-little"])
 def test_case_64_nothing_is_corrected_that_was_never_billed(mart: Mart, after: Mart, client: str) -> None:
     (before,) = mart.rows(client, month="2026-10")
     (row,) = after.rows(client, month="2026-10")
@@ -250,7 +250,7 @@ def test_case_64_nothing_is_corrected_that_was_never_billed(mart: Mart, after: M
         before["variance_quantity"],
         before["variance_amount"],
     )
-    assert row["status"] == ("written_off" if client in ("given-up", "credit-kept") else "open")
+    assert row["status"] == ("written_off" if client in ("forgone", "credit-kept") else "open")
     assert after.rows(client, kind="correction") == []
 
 
