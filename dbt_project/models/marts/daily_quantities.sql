@@ -1,36 +1,28 @@
+{% set of_scope = "connection_id, endpoint, tenant_id, time_zone, allowed_age_minutes" %}
 with
 
     states as (select client_id, service_id, vendor, source_state from {{ ref("int_period_sources") }} where is_open),
 
-    -- The days a complete reading speaks for: its own, and those after it until the next or until it is too old.
+    positions as (
+        select *, {{ each_day("position_from", plus_days(-1, "position_to")) }} as quantity_on
+        from {{ ref("int_positions") }}
+    ),
+
+    -- What feeds a service of a client, from one day to another.
+    fed as (
+        select distinct client_id, service_id, vendor, {{ of_scope }}, effective_from, effective_to
+        from {{ ref("int_client_scopes") }}
+    ),
+
+    -- A complete reading speaks for its own day, and for those after it until it is too old.
     readings as (
         select
-            scopes.client_id,
-            scopes.service_id,
-            scopes.vendor,
-            scopes.connection_id,
-            scopes.endpoint,
-            scopes.tenant_id,
+            scopes.*,
             days.complete_on,
-            {{ plus_days("cast(ceil(scopes.allowed_age_minutes / 1440.0) as integer)", "days.complete_on") }}
-            as trusted_until_on,
-            lead(days.complete_on) over (
-                partition by
-                    scopes.client_id,
-                    scopes.service_id,
-                    scopes.vendor,
-                    scopes.connection_id,
-                    scopes.endpoint,
-                    scopes.tenant_id
-                order by days.complete_on
-            ) as next_complete_on
-        from
-            (
-                select distinct
-                    client_id, service_id, vendor, connection_id, endpoint, tenant_id, time_zone, allowed_age_minutes
-                from {{ ref("int_client_scopes") }}
-            ) as scopes
-        inner join
+            {{ plus_days("cast(ceil(scopes.allowed_age_minutes / 1440.0) as integer) + 1", "days.complete_on") }}
+            as old_on
+        from (select distinct {{ of_scope }} from fed) as scopes
+        left join
             {{ ref("int_complete_days") }} as days
             on days.connection_id = scopes.connection_id
             and days.endpoint = scopes.endpoint
@@ -38,51 +30,117 @@ with
             and days.time_zone = scopes.time_zone
     ),
 
-    positions as (
-        select *, {{ each_day("position_from", plus_days(-1, "position_to")) }} as quantity_on
-        from {{ ref("int_positions") }}
+    -- From which day to which nothing that was read of a list speaks: such stretches are few, and days are many.
+    silences as (
+        select
+            {{ of_scope }},
+            cast('1900-01-01' as date) as silent_from,
+            coalesce(min(complete_on), cast('9999-12-31' as date)) as silent_to
+        from readings
+        group by {{ of_scope }}
+        union all
+        select
+            {{ of_scope }},
+            old_on as silent_from,
+            coalesce(
+                lead(complete_on) over (partition by {{ of_scope }} order by complete_on), cast('9999-12-31' as date)
+            ) as silent_to
+        from readings
+        where complete_on is not null
     ),
 
-    -- A client may be mapped to one scope by several companies: it is read once.
-    fed as (
-        select distinct
-            positions.client_id,
-            positions.service_id,
-            positions.vendor,
-            positions.quantity_on,
-            scopes.connection_id,
-            scopes.endpoint,
-            scopes.tenant_id
-        from positions
-        inner join
-            {{ ref("int_client_scopes") }} as scopes
-            on scopes.client_id = positions.client_id
-            and scopes.service_id = positions.service_id
-            and scopes.vendor = positions.vendor
-            and scopes.effective_from <= positions.quantity_on
-            and scopes.effective_to > positions.quantity_on
+    -- How far the lists before one reach: what lies between is fed by none.
+    reaches as (
+        select
+            client_id,
+            service_id,
+            vendor,
+            effective_from,
+            effective_to,
+            max(effective_to) over (
+                partition by client_id, service_id, vendor
+                order by effective_from, effective_to
+                rows between unbounded preceding and 1 preceding
+            ) as reached_to,
+            max(effective_to) over (partition by client_id, service_id, vendor) as last_to
+        from (select distinct client_id, service_id, vendor, effective_from, effective_to from fed) as ranges
     ),
 
-    trusted as (
+    unread as (
         select
             fed.client_id,
             fed.service_id,
             fed.vendor,
-            fed.quantity_on,
-            min(case when readings.complete_on is null then 0 else 1 end) = 1 as is_read
+            case
+                when silences.silent_from > fed.effective_from then silences.silent_from else fed.effective_from
+            end as unread_from,
+            case
+                when silences.silent_to < fed.effective_to then silences.silent_to else fed.effective_to
+            end as unread_to
         from fed
+        inner join
+            silences
+            on silences.connection_id = fed.connection_id
+            and silences.endpoint = fed.endpoint
+            and silences.tenant_id = fed.tenant_id
+            and silences.time_zone = fed.time_zone
+            and silences.allowed_age_minutes = fed.allowed_age_minutes
+        union all
+        select
+            client_id,
+            service_id,
+            vendor,
+            coalesce(reached_to, cast('1900-01-01' as date)) as unread_from,
+            effective_from as unread_to
+        from reaches
+        union all
+        select distinct client_id, service_id, vendor, last_to as unread_from, cast('9999-12-31' as date) as unread_to
+        from reaches
+    ),
+
+    spans as (
+        select
+            positions.client_id,
+            positions.service_id,
+            positions.vendor,
+            min(positions.position_from) as first_on,
+            max(positions.position_to) as end_on
+        from {{ ref("int_positions") }} as positions
+        group by positions.client_id, positions.service_id, positions.vendor
+    ),
+
+    clipped as (
+        select
+            spans.client_id,
+            spans.service_id,
+            spans.vendor,
+            case
+                when unread.unread_from > spans.first_on then unread.unread_from else spans.first_on
+            end as unread_from,
+            case when unread.unread_to < spans.end_on then unread.unread_to else spans.end_on end as unread_to
+        from spans
+        inner join
+            unread
+            on unread.client_id = spans.client_id
+            and unread.service_id = spans.service_id
+            and unread.vendor = spans.vendor
+        union all
+        -- Nothing feeds it at any time.
+        select spans.client_id, spans.service_id, spans.vendor, spans.first_on as unread_from, spans.end_on as unread_to
+        from spans
         left join
-            readings
-            on readings.client_id = fed.client_id
-            and readings.service_id = fed.service_id
-            and readings.vendor = fed.vendor
-            and readings.connection_id = fed.connection_id
-            and readings.endpoint = fed.endpoint
-            and readings.tenant_id = fed.tenant_id
-            and readings.complete_on <= fed.quantity_on
-            and readings.trusted_until_on >= fed.quantity_on
-            and (readings.next_complete_on is null or readings.next_complete_on > fed.quantity_on)
-        group by fed.client_id, fed.service_id, fed.vendor, fed.quantity_on
+            (select distinct client_id, service_id, vendor from fed) as feeding
+            on feeding.client_id = spans.client_id
+            and feeding.service_id = spans.service_id
+            and feeding.vendor = spans.vendor
+        where feeding.client_id is null
+    ),
+
+    unread_days as (
+        select distinct
+            client_id, service_id, vendor, {{ each_day("unread_from", plus_days(-1, "unread_to")) }} as quantity_on
+        from clipped
+        where unread_from < unread_to
     )
 
 select
@@ -98,7 +156,7 @@ select
     case
         when positions.quantity_on = clients.today_on and coalesce(states.source_state, 'unknown') <> 'known'
         then coalesce(states.source_state, 'unknown')
-        when positions.quantity_on < clients.today_on and not coalesce(trusted.is_read, false)
+        when positions.quantity_on < clients.today_on and unread_days.client_id is not null
         then 'stale'
         when positions.observed_quantity = 0
         then 'zero'
@@ -107,11 +165,11 @@ select
 from positions
 inner join {{ ref("int_clients") }} as clients on clients.client_id = positions.client_id
 left join
-    trusted
-    on trusted.client_id = positions.client_id
-    and trusted.service_id = positions.service_id
-    and trusted.vendor = positions.vendor
-    and trusted.quantity_on = positions.quantity_on
+    unread_days
+    on unread_days.client_id = positions.client_id
+    and unread_days.service_id = positions.service_id
+    and unread_days.vendor = positions.vendor
+    and unread_days.quantity_on = positions.quantity_on
 left join
     states
     on states.client_id = positions.client_id
