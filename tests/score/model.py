@@ -393,7 +393,9 @@ class _Reckoning:
         else:
             price, units = _price(Fraction(billed) / Fraction(-missing)), exact
         # Less than half a coin is rounding, and no other price.
-        is_tolerated = not money(exact - units, currency) and _is_tolerated(version, missing, self._short_days(month, last))
+        is_tolerated = not money(exact - units, currency) and _is_tolerated(
+            version, missing, self._short_days(month, last)
+        )
         # Every day of its month is short of an equal part of it.
         within = min(end_of(month).day, max(0, (end_of(month) - self.recoverable_from).days + 1))
         books = [s for s in self.line.msp.scopes.values() if s.vendor == "quickbooks_online"]
