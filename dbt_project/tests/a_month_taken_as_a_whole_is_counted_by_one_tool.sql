@@ -1,7 +1,6 @@
 {{ config(meta={"dagster": {"ref": {"name": "int_contract_versions"}}}) }}
 -- A failing row is a contract version that counts a month as a whole, on average, day by day or by its peak, of which
--- an
--- earlier version counted some days at another tool.
+-- an earlier version counted some days at another tool.
 with
 
     versions as (

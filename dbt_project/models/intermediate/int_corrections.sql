@@ -1,9 +1,8 @@
--- What a closed month would come to by what is known now, less what it was closed with: one row per client, service and
--- closed month, in the client's open month. Usage and the contract's share of an invoice mismatch are one difference: a
--- contract that is amended afterwards only moves units from one to the other, and nothing is owed for that. What was
--- never
--- billed of a closed month is not given back, and what was never given back is not billed again: first it takes from
--- what stands open there, or was given up.
+-- What a closed month would come to by what is known now, less what it was closed with: one row per client, service
+-- and closed month, in the client's open month. Usage and the contract's share of an invoice mismatch are one
+-- difference: a contract that is amended afterwards only moves units from one to the other, and nothing is owed for
+-- that. What was never billed of a closed month is not given back, and what was never given back is not billed again:
+-- first it takes from what stands open there, or was given up.
 with
 
     at_closing as (

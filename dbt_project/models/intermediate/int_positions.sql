@@ -243,9 +243,8 @@ with
         group by client_id, service_id, position_from
     ),
 
-    -- After a contract has ended its tool still counts, and for a year its prices say what the service was worth;
-    -- then the
-    -- list price does.
+    -- After a contract has ended its tool still counts, and for a year its prices say what the service was worth; then
+    -- the list price does.
     ended as (
         select
             client_id,
