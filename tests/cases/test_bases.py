@@ -132,15 +132,9 @@ def given_units_under_notice(msp: Scenario) -> None:
     for record in msp.devices("left-out", 10)[:3]:
         msp.exclusion(client_id="left-out", record_id=record, effective_from=f"{turn}")
     msp.devices("moved-away", 7)
-<<<<<<< HEAD
     msp.devices("moved-away", 3, site="moving-on", is_mapped=False)
     msp.mapping("moved-away", "rmm", "moving-on", effective_to=f"{turn}")
     msp.mapping("moved-to", "rmm", "moving-on", effective_from=f"{turn}")
-=======
-    msp.devices("moved-away", 3, site="notice-moving", is_mapped=False)
-    msp.mapping("moved-away", "rmm", "notice-moving", effective_to=f"{turn}")
-    msp.mapping("moved-to", "rmm", "notice-moving", effective_from=f"{turn}")
->>>>>>> score
     msp.devices("replaced", 7)
     msp.devices("replaced", 3, until=turn)
     msp.devices("replaced", 4, since=turn + timedelta(days=2))
