@@ -319,7 +319,12 @@ def test_the_records_of_a_closed_month_cannot_be_excluded_one_by_one(told: Told)
 
 def _whole(mart: Mart) -> dict[str, list[Any]]:
     with duckdb.connect(str(mart.published), read_only=True) as con:
-        names = [n for (n,) in con.execute("select table_name from duckdb_tables() order by 1").fetchall()]
+        names = [
+            n
+            for (n,) in con.execute(
+                "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+            ).fetchall()
+        ]
         return {name: con.execute(f"select * from marts.{name} order by all").fetchall() for name in names}
 
 
