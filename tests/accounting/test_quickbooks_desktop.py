@@ -519,6 +519,7 @@ def test_the_plan_shows_the_hash_of_each_body(desk: Desk, monkeypatch: pytest.Mo
     desk.approve("00000000000b", client_id="beta")
     monkeypatch.setattr("morton_pipeline.reports.mart.by_id", lambda *_, **__: desk.rows)
     monkeypatch.setattr("morton_pipeline.seeds.refuse_wrong", lambda *_: None)
+    monkeypatch.setattr("morton_pipeline.reconcile.changed_since_built", lambda *_: "")
     command = ["--book", str(desk.book.root), "invoices", "plan"]
     rows = json.loads(CliRunner().invoke(cli, [*command, "--format", "json"]).stdout)
     hashes = [hashlib.sha256(row["payload"].encode()).hexdigest() for row in rows]
