@@ -71,7 +71,7 @@ def serve(book_dir: str, listener: socket.socket, current: Any) -> None:
 
     book = open_book(book_dir)
     connection = book.connection("desktop")
-    work = Sending(book, connection, rows=lambda *_: current, show=lambda *_: None)
+    work = Sending(book, connection, rows=lambda *_: current, changed=lambda _: "", show=lambda *_: None)
     service = Service(
         connection, work, Login(connection),
         open_session=lambda: Session(silence_seconds=SILENCE, patience_seconds=PATIENCE),
