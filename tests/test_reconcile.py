@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from click.testing import CliRunner
 
@@ -80,8 +81,6 @@ def test_readings_that_found_everything_as_it_was_change_nothing(book: Book) -> 
 
 
 def test_what_an_earlier_version_built_is_built_anew(book: Book) -> None:
-    import duckdb
-
     with duckdb.connect(str(book.published)) as con:
         con.execute("drop schema morton cascade")
     assert changed_since_built(book) == "The marts were built by an earlier version."
