@@ -260,12 +260,16 @@ def changed_since_built(book: Book) -> str:
 
     Raises `BadInput` for wrong seeds, and `NothingPublished` before the first build.
     """
+    from morton_pipeline.ledger.snapshot import snapshot
+    from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.warehouse import built_from
 
     with tempfile.TemporaryDirectory() as folder:
         seeds.write_checked(book, Path(folder))
         files = _contents(Path(folder), DBT_PROJECT / REFERENCE, book.root / CONNECTIONS)
-    return built_from.changed_since(book, files)
+    with open_ledger(book) as ledger:
+        excluded = snapshot(ledger)["exclusions"]["exclusion_id"]
+    return built_from.changed_since(book, files, excluded)
 
 
 def bring_up_to_date(book: Book, at: datetime, say: Callable[[str], None] = lambda text: None) -> None:

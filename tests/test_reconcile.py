@@ -75,6 +75,23 @@ def test_case_57_what_an_approval_stands_on_is_seen_to_have_changed(book: Book, 
     assert said in changed_since_built(book)
 
 
+def test_case_57_an_exclusion_the_marts_were_never_told_of_is_seen(book: Book) -> None:
+    """The ledger keeps a decision even where the marts could not be rebuilt after it."""
+    mart = Mart(book.published, book.warehouse)
+    row = mart.row("acme")
+    evidence = {row["discrepancy_id"]: mart.evidence(row)}
+    record = evidence[row["discrepancy_id"]][0]["record_id"]
+    until = (NOW + timedelta(days=60)).date()
+    with open_ledger(book) as ledger:
+        for action, given in (("reopen", {}), ("exclude", {"record_ids": [record], "until": until, "cause": "policy"})):
+            done = decide(
+                ledger, [row], action=action, reason="spare", actor="Fay", at=LATER, limits=book.limits,
+                evidence=evidence, **given,
+            )  # fmt: skip
+            assert not done.refused
+            assert ("Records were excluded" in changed_since_built(book)) == (action == "exclude")
+
+
 def test_readings_that_found_everything_as_it_was_change_nothing(book: Book) -> None:
     _go_on(book, lambda msp: None)
     assert changed_since_built(book) == ""

@@ -1,11 +1,11 @@
 """What the marts were built from, published with them: an approval is only as good as what it was given on.
 
-Belongs here: keeping how far the journal had come and which seeds there were, and telling what has changed since. Does
-not: building them anew (`reconcile`).
+Belongs here: keeping how far the journal had come, which seeds there were and what was excluded, and telling what has
+changed since. Does not: building them anew (`reconcile`).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import duckdb
 
@@ -17,26 +17,37 @@ from morton_pipeline.warehouse.publish import connect_published
 
 
 def keep(con: duckdb.DuckDBPyConnection, files: Mapping[str, bytes]) -> None:
-    """Keep what a build has just been made from: the journal as it is applied, and these files."""
+    """Keep what a build has just been made from: the journal and the ledger's copy as they are, and these files."""
     file_name, byte_offset, _ = journal.position(con)
+    excluded = [name for (name,) in con.execute("select exclusion_id from raw_ledger.exclusions").fetchall()]
     con.execute(f"delete from {BUILT_FROM.sql}")
-    tables.insert(con, BUILT_FROM, tables.rows_of(BUILT_FROM, [(file_name, byte_offset, _sha256(files))]))
+    row = (file_name, byte_offset, _of_files(files), _of_names(excluded))
+    tables.insert(con, BUILT_FROM, tables.rows_of(BUILT_FROM, [row]))
 
 
-def changed_since(book: Book, files: Mapping[str, bytes]) -> str:
-    """Say what has changed since the published marts were built, given today's files; empty where nothing has.
+def changed_since(book: Book, files: Mapping[str, bytes], excluded: Iterable[str]) -> str:
+    """Say what has changed since the published marts were built; empty where nothing has.
+
+    `files` are today's, and `excluded` names the ledger's exclusions in force: once recorded, none ever changes.
 
     It reads the end of the journal without the lock. Readings that found everything as it was change nothing. Raises
     `NothingPublished`, and `JournalDamaged` where the journal cannot be read.
     """
     with connect_published(book) as con:
-        is_kept = con.execute("select 1 from duckdb_tables() where schema_name = 'morton'").fetchone()
-        found = is_kept and con.execute("select file_name, byte_offset, files_sha256 from morton.built_from").fetchone()
+        kept = {name for (name,) in con.execute(
+            "select column_name from duckdb_columns() where schema_name = 'morton' and table_name = 'built_from'"
+        ).fetchall()}  # fmt: skip
+        names = [field.name for field in BUILT_FROM.fields]
+        found = (
+            con.execute(f"select {', '.join(names)} from morton.built_from").fetchone() if kept == {*names} else None
+        )
     if not found:
         return "The marts were built by an earlier version."
-    file_name, byte_offset, files_sha256 = found
-    if files_sha256 != _sha256(files):
+    file_name, byte_offset, files_sha256, exclusions_sha256 = found
+    if files_sha256 != _of_files(files):
         return "The seeds or connections.yaml were edited after the marts were built."
+    if exclusions_sha256 != _of_names(excluded):
+        return "Records were excluded, or count again, by a decision after the marts were built."
     for line in journal.lines_after(book, file_name, byte_offset):
         if line["line"] == ACCEPTANCE:
             return f"{line['accepted_by']} accepted a reading after the marts were built."
@@ -50,6 +61,9 @@ def _tells_something_new(line: Line) -> bool:
     return line["status"] != "complete" or bool(line.get("journal_file") or line.get("source_file"))
 
 
-def _sha256(files: Mapping[str, bytes]) -> str:
-    hashes = [f"{hashlib.sha256(content).hexdigest()} {name}" for name, content in sorted(files.items())]
-    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+def _of_files(files: Mapping[str, bytes]) -> str:
+    return _of_names(f"{hashlib.sha256(content).hexdigest()} {name}" for name, content in files.items())
+
+
+def _of_names(names: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
