@@ -25,8 +25,8 @@ NOTHING_READ = "Nothing had been read to its end, so nothing was audited: `morto
 
 _FOUND = """
     with open_periods as (
-        select client_id, date_trunc('month', max(quantity_on))::date as open_month
-        from marts.daily_quantities
+        select client_id, date_trunc('month', max(last_on))::date as open_month
+        from marts.quantity_stretches
         group by client_id
     )
     select d.*
@@ -41,13 +41,13 @@ _FOUND = """
 
 _ROWS = """
     with open_periods as (
-        select client_id, date_trunc('month', max(quantity_on))::date as open_month
-        from marts.daily_quantities
+        select client_id, date_trunc('month', max(last_on))::date as open_month
+        from marts.quantity_stretches
         group by client_id
     ),
     counted as (
-        select client_id, service_id, arg_max(vendor, quantity_on) as vendor
-        from marts.daily_quantities
+        select client_id, service_id, arg_max(vendor, last_on) as vendor
+        from marts.quantity_stretches
         group by client_id, service_id
     ),
     ages as (
@@ -332,7 +332,7 @@ def _is_read(con: Any) -> bool:
 
 def _refuse_unknown_period(con: Any, period: date) -> None:
     sql = (
-        "select date_trunc('month', quantity_on)::date as period_month from marts.daily_quantities "
+        "select date_trunc('month', last_on)::date as period_month from marts.quantity_stretches "
         "union select period_month from marts.discrepancies order by 1"
     )
     known = [row["period_month"] for row in _rows(con, sql, [])]

@@ -58,32 +58,45 @@ def _discard(draft: Path) -> None:
 
 
 def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
-    relations = con.execute(
-        """
-        select table_name, comment from duckdb_tables()
-        where schema_name = 'marts' and database_name = current_database()
-        union all
-        select view_name, comment from duckdb_views()
-        where schema_name = 'marts' and database_name = current_database()
-        order by 1
-        """
+    ours = "schema_name = 'marts' and database_name = current_database() order by 1"
+    tables = con.execute(f"select table_name, comment from duckdb_tables() where {ours}").fetchall()
+    # A view reads what stands beside it, in whatever file that is.
+    views = con.execute(
+        f"select view_name, comment, replace(sql, current_database() || '.', '') from duckdb_views() where {ours}"
     ).fetchall()
-    if not relations:
+    if not tables:
         raise NotPublished("There are no marts to publish yet: `morton reconcile` builds them.")
     con.execute(f"attach {literal(str(draft))} as mart (storage_version '{STORAGE_VERSION}')")
     try:
         con.execute("create schema mart.morton")
         con.execute("create table mart.morton.built_from as select * from raw.built_from")
         con.execute("create schema mart.marts")
-        for name, comment in relations:
+        for name, comment in tables:
             con.execute(f"create table mart.marts.{quoted(name)} as select * from marts.{quoted(name)}")
-            if comment:
-                con.execute(f"comment on table mart.marts.{quoted(name)} is {literal(comment)}")
+            con.execute(f"comment on table mart.marts.{quoted(name)} is {_said(comment)}")
+        with _within(con, "mart"):
+            for name, comment, sql in views:
+                con.execute(sql)
+                con.execute(f"comment on view marts.{quoted(name)} is {_said(comment)}")
         _copy_comments(con)
         con.execute("checkpoint mart")
     finally:
         with suppress(duckdb.Error):
             con.execute("detach mart")
+
+
+@contextmanager
+def _within(con: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
+    (before,) = con.execute("select current_database()").fetchone() or ("",)
+    con.execute(f"use {quoted(database)}")
+    try:
+        yield
+    finally:
+        con.execute(f"use {quoted(before)}")
+
+
+def _said(comment: str | None) -> str:
+    return literal(comment) if comment else "null"
 
 
 def _copy_comments(con: duckdb.DuckDBPyConnection) -> None:

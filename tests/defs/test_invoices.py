@@ -76,8 +76,8 @@ def publish(path: Path, rows: list[dict[str, Any]]) -> None:
         columns = ", ".join(f"{name} {types.get(name, 'varchar')}" for name in ROWS[0])
         con.execute(f"create or replace table marts.discrepancies ({columns})")
         con.execute(
-            "create or replace table marts.daily_quantities (client_id varchar, service_id varchar, "
-            "vendor varchar, quantity_on date)"
+            "create or replace table marts.quantity_stretches (client_id varchar, service_id varchar, "
+            "vendor varchar, last_on date)"
         )
         con.execute(
             "create or replace table marts.margins (client_id varchar, service_id varchar, fresh_until_at timestamp)"
@@ -147,7 +147,7 @@ def test_case_6_an_approval_whose_reading_has_grown_old_since_is_neither_asked_f
     ledger: Ledger, book: BookResource, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with duckdb.connect(str(book.open().published)) as con:
-        con.execute("insert into marts.daily_quantities values ('acme', 'm365_bp', 'microsoft365', '2026-11-23')")
+        con.execute("insert into marts.quantity_stretches values ('acme', 'm365_bp', 'microsoft365', '2026-11-23')")
         con.execute("insert into marts.source_health values ('microsoft365', 'user_licenses', 60)")
     approve(ledger, "aaaaaaaaaaaa")
     assert [one.partition_key for one in asked(book)] == ["2026-11-01"]

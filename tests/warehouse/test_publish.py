@@ -1,5 +1,6 @@
 """The copy people read: whole, at once, and in nobody's way."""
 
+import shutil
 import struct
 import subprocess
 import sys
@@ -52,19 +53,32 @@ def test_before_the_first_build_it_says_what_to_do(book):
     assert not book.published.exists()
 
 
-def test_the_copy_has_tables_only_and_keeps_what_columns_mean(book, build):
+def test_the_copy_has_what_the_warehouse_has_and_keeps_what_columns_mean(book, build):
     build(7)
     assert publish.publish(book) == book.published
     assert read(book) == [(7,)]
     assert read(book, "select margin from marts.margins") == [(14,)]
     assert read(book, "select table_name, comment from duckdb_tables() where schema_name = 'marts' order by 1") == [
-        ("discrepancies", "What someone's eyes must see."), ("margins", None)
+        ("discrepancies", "What someone's eyes must see.")
     ]  # fmt: skip
     assert read(book, "select column_name, comment from duckdb_columns() where comment is not null order by 1") == [
         ("amount", "Money."), ("margin", "Profit.")
     ]  # fmt: skip
-    assert read(book, "select count(*) from duckdb_views() where not internal") == [(0,)]
+    assert read(book, "select view_name, comment from duckdb_views() where not internal") == [("margins", None)]
     assert [path.name for path in book.published.parent.iterdir()] == ["mart.duckdb"]
+
+
+def test_a_view_reads_the_copy_it_stands_in_whatever_it_is_opened_as(book, build, tmp_path):
+    build(7)
+    publish.publish(book)
+    elsewhere = tmp_path / "finance.duckdb"
+    shutil.copyfile(book.published, elsewhere)
+    build(8)
+    with duckdb.connect(str(elsewhere), read_only=True) as con:
+        assert con.execute("select margin from marts.margins").fetchall() == [(14,)]
+    with duckdb.connect() as con:
+        con.execute(f"attach '{elsewhere}' as books (read_only)")
+        assert con.execute("select margin from books.marts.margins").fetchall() == [(14,)]
 
 
 def test_older_tools_can_open_the_copy(book, build):

@@ -5,17 +5,16 @@ with
 
     -- The last that stands of a service in a month: of a bundle nothing does once its contract has ended.
     closings as (
-        select client_id, service_id, vendor, month_on
+        select client_id, service_id, vendor, period_month
         from
             (
                 select
                     client_id,
                     service_id,
                     vendor,
-                    cast({{ dbt.date_trunc("month", "position_from") }} as date) as month_on,
+                    period_month,
                     row_number() over (
-                        partition by client_id, service_id, {{ dbt.date_trunc("month", "position_from") }}
-                        order by position_from desc
+                        partition by client_id, service_id, period_month order by position_from desc
                     ) as place
                 from {{ ref("int_positions") }}
             ) as placed
@@ -25,7 +24,6 @@ with
     -- Stretches never go beyond their month.
     stretches as (
         select
-            sources.period_month,
             sources.last_on,
             sources.measured_on,
             sources.is_late_measured,
@@ -37,14 +35,14 @@ with
             {{ ref("int_positions") }} as positions
             on positions.client_id = sources.client_id
             and positions.service_id = sources.service_id
-            and positions.position_from >= sources.period_month
+            and positions.period_month = sources.period_month
             and positions.position_from <= sources.last_on
         inner join
             closings
             on closings.client_id = sources.client_id
             and closings.service_id = sources.service_id
             and closings.vendor = sources.vendor
-            and closings.month_on = sources.period_month
+            and closings.period_month = sources.period_month
     ),
 
     anchors as (

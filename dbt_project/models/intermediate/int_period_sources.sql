@@ -24,6 +24,42 @@ with
             and scopes.effective_to > periods.last_on
     ),
 
+    -- The readings of a list around the end of each month: the last before, and the first after it.
+    marks as (
+        select
+            connection_id, endpoint, tenant_id, time_zone, complete_on as mark_on, 0 as is_end, complete_on, complete_at
+        from {{ ref("int_complete_days") }}
+        union all
+        select distinct
+            connection_id,
+            endpoint,
+            tenant_id,
+            time_zone,
+            last_on as mark_on,
+            1 as is_end,
+            cast(null as date) as complete_on,
+            cast(null as timestamp) as complete_at
+        from scoped
+    ),
+
+    {% set in_order = "partition by connection_id, endpoint, tenant_id, time_zone order by mark_on, is_end" %}
+    {% set before = in_order ~ " rows between unbounded preceding and current row" %}
+    {% set after = in_order ~ " rows between 1 following and unbounded following" %}
+    around as (
+        select
+            connection_id,
+            endpoint,
+            tenant_id,
+            time_zone,
+            mark_on,
+            is_end,
+            max(complete_on) over ({{ before }}) as last_before_on,
+            max(complete_at) over ({{ before }}) as last_before_at,
+            min(complete_on) over ({{ after }}) as first_after_on,
+            min(complete_at) over ({{ after }}) as first_after_at
+        from marks
+    ),
+
     readings as (
         select
             scoped.client_id,
@@ -35,30 +71,19 @@ with
             scoped.allowed_days,
             scoped.state,
             scoped.last_complete_at,
-            max(case when days.complete_on <= scoped.last_on then days.complete_on end) as last_before_on,
-            max(case when days.complete_on <= scoped.last_on then days.complete_at end) as last_before_at,
-            min(case when days.complete_on > scoped.last_on then days.complete_on end) as first_after_on,
-            min(case when days.complete_on > scoped.last_on then days.complete_at end) as first_after_at
+            around.last_before_on,
+            around.last_before_at,
+            around.first_after_on,
+            around.first_after_at
         from scoped
-        left join
-            {{ ref("int_complete_days") }} as days
-            on days.connection_id = scoped.connection_id
-            and days.endpoint = scoped.endpoint
-            and days.tenant_id = scoped.tenant_id
-            and days.time_zone = scoped.time_zone
-        group by
-            scoped.client_id,
-            scoped.service_id,
-            scoped.vendor,
-            scoped.period_month,
-            scoped.is_open,
-            scoped.last_on,
-            scoped.connection_id,
-            scoped.endpoint,
-            scoped.tenant_id,
-            scoped.allowed_days,
-            scoped.state,
-            scoped.last_complete_at
+        inner join
+            around
+            on around.connection_id = scoped.connection_id
+            and around.endpoint = scoped.endpoint
+            and around.tenant_id = scoped.tenant_id
+            and around.time_zone = scoped.time_zone
+            and around.mark_on = scoped.last_on
+            and around.is_end = 1
     ),
 
     judged as (

@@ -490,6 +490,7 @@ with
 
 select
     *,
+    cast({{ dbt.date_trunc("month", "position_from") }} as date) as period_month,
     min(position_from) over (partition by client_id, service_id, run) as began_on,
     -- What the run has come to before this stretch; `amount_by` says what it comes to on a day of it.
     coalesce(

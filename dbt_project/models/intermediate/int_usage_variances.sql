@@ -149,6 +149,7 @@ with
             {{ ref("int_positions") }} as positions
             on positions.client_id = varied.client_id
             and positions.service_id = varied.service_id
+            and positions.period_month = varied.period_month
             and positions.position_from >= varied.part_from
             and positions.position_from <= varied.last_on
             and (positions.contract_id is null) = (varied.contract_id is null)
