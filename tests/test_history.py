@@ -322,7 +322,7 @@ def _whole(mart: Mart) -> dict[str, list[Any]]:
         names = [
             n
             for (n,) in con.execute(
-                "select table_name from duckdb_tables() where schema_name = 'marts' order by 1"
+                "select table_name from information_schema.tables where table_schema = 'marts' order by 1"
             ).fetchall()
         ]
         return {name: con.execute(f"select * from marts.{name} order by all").fetchall() for name in names}

@@ -1,5 +1,6 @@
 {{ config(meta={"dagster": {"ref": {"name": "discrepancies"}}}) }}
--- A failing row is a discrepancy whose records do not add up to the quantity it claims to have observed.
+-- A failing row is a discrepancy whose records do not add up to the quantity it claims to have observed. Those of a
+-- closed month added up when it was closed.
 with
 
     -- A bundle may be counted by the records of a component, in that one's unit.
@@ -18,8 +19,8 @@ with
 
     records as (
         select discrepancy_id, connection_id, record_id, sum(quantity) as units, max(quantity) as heads
-        from {{ ref("discrepancy_evidence") }}
-        where bucket in ('billed', 'included', 'written_off') and change <> 'removed'
+        from {{ ref("int_evidence_unioned") }}
+        where bucket in ('billed', 'included') and change <> 'removed'
         group by discrepancy_id, connection_id, record_id
     ),
 
@@ -34,6 +35,7 @@ select discrepancies.discrepancy_id, discrepancies.observed_quantity, evidence.u
 from {{ ref("discrepancies") }} as discrepancies
 inner join units on units.service_id = discrepancies.service_id
 left join evidence on evidence.discrepancy_id = discrepancies.discrepancy_id
+left join {{ ref("stg_morton__closed_findings") }} as closed on closed.discrepancy_id = discrepancies.discrepancy_id
 left join
     shared
     on shared.client_id = discrepancies.client_id
@@ -41,7 +43,8 @@ left join
     and shared.period_month = discrepancies.period_month
     and shared.kind = discrepancies.kind
 where
-    discrepancies.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
+    closed.discrepancy_id is null
+    and discrepancies.kind in ('under_billed', 'over_billed', 'no_contract', 'no_usage')
     and discrepancies.observed_quantity is not null
     and (shared.kind is null or units.unit <> 'user')
     -- Shares of days are rounded record by record.

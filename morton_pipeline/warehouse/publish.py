@@ -58,11 +58,12 @@ def _discard(draft: Path) -> None:
 
 
 def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
-    ours = "schema_name = 'marts' and database_name = current_database() order by 1"
-    tables = con.execute(f"select table_name, comment from duckdb_tables() where {ours}").fetchall()
-    # A view reads what stands beside it, in whatever file that is.
+    ours = "schema_name = 'marts' and database_name = current_database()"
+    tables = con.execute(f"select table_name, comment from duckdb_tables() where {ours} order by 1").fetchall()
+    # In the order they were made: what a view reads is there before it.
     views = con.execute(
-        f"select view_name, comment, replace(sql, current_database() || '.', '') from duckdb_views() where {ours}"
+        "select view_name, comment, replace(sql, current_database() || '.', '') from duckdb_views() "
+        f"where {ours} order by view_oid"
     ).fetchall()
     if not tables:
         raise NotPublished("There are no marts to publish yet: `morton reconcile` builds them.")
@@ -72,17 +73,25 @@ def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
         con.execute("create table mart.morton.built_from as select * from raw.built_from")
         con.execute("create schema mart.marts")
         for name, comment in tables:
-            con.execute(f"create table mart.marts.{quoted(name)} as select * from marts.{quoted(name)}")
-            con.execute(f"comment on table mart.marts.{quoted(name)} is {_said(comment)}")
-        with _within(con, "mart"):
-            for name, comment, sql in views:
-                con.execute(sql)
-                con.execute(f"comment on view marts.{quoted(name)} is {_said(comment)}")
+            _copy_table(con, name, comment)
+        for name, comment, sql in views:
+            try:
+                with _within(con, "mart"):
+                    con.execute(sql)
+                    con.execute(f"comment on view marts.{quoted(name)} is {_said(comment)}")
+            except duckdb.CatalogException:
+                # It reads more than the marts, and the copy has nothing else.
+                _copy_table(con, name, comment)
         _copy_comments(con)
         con.execute("checkpoint mart")
     finally:
         with suppress(duckdb.Error):
             con.execute("detach mart")
+
+
+def _copy_table(con: duckdb.DuckDBPyConnection, name: str, comment: str | None) -> None:
+    con.execute(f"create table mart.marts.{quoted(name)} as select * from marts.{quoted(name)}")
+    con.execute(f"comment on table mart.marts.{quoted(name)} is {_said(comment)}")
 
 
 @contextmanager

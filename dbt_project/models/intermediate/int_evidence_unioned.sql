@@ -1,4 +1,5 @@
--- The records behind every finding, and what changed since the last day on which count and contract agreed.
+-- The records behind every finding, and what changed since the last day on which count and contract agreed. A closed
+-- month keeps those it was closed with, and they are not looked at again.
 with
 
     -- On average and day by day, whatever stood on any of the days is behind the number, with its share of them.
@@ -345,20 +346,3 @@ select
     service_pattern_key,
     change
 from {{ ref("int_correction_records") }}
-union all
--- Of a closed month, what it was closed with.
-select
-    discrepancy_id,
-    vendor,
-    connection_id,
-    record_path,
-    record_id,
-    record_name,
-    quantity,
-    bucket,
-    bucket_reason,
-    first_seen_on,
-    last_seen_on,
-    service_pattern_key,
-    change
-from {{ ref("stg_morton__closed_evidence") }}

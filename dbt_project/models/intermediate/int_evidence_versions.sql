@@ -1,5 +1,4 @@
--- The last version of each record that stood for a finding, and the reading that brought it or took it away. A closed
--- month keeps those it was closed with.
+-- The last version of each record that stands for a finding, and the reading that brought it or took it away.
 with
 
     versions as (
@@ -60,6 +59,3 @@ left join
     and readings.tenant_id = versions.tenant_id
     and readings.known_at = versions.known_at
 where versions.place = 1
-union all
-select discrepancy_id, vendor, record_path, bucket, last_seen_on, connection_id, company_id, is_personal, extraction_id
-from {{ ref("stg_morton__closed_evidence") }}

@@ -39,14 +39,30 @@ with
         inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id
         inner join
             {{ ref("int_patterns") }} as patterns
-            -- Also where its terms were others when a month was closed, or where an exclusion stands behind it.
+            -- Also where an exclusion stands behind it.
             on patterns.pattern_name = {{ dbt.split_part("evidence.service_pattern_key", "'>'", 1) }}
             and patterns.purpose = 'service'
             and {{ is_in_force("evidence.last_seen_on", "patterns.effective_from", "patterns.effective_to") }}
         where evidence.bucket <> 'coverage_only'
     ),
 
+    -- A closed month was counted by those it was closed with.
     unioned as (
+        select
+            discrepancy_id,
+            mapping,
+            vendor,
+            connection_id,
+            company_id,
+            company_name,
+            endpoint,
+            field,
+            pattern,
+            maps_to,
+            effective_from,
+            effective_to
+        from {{ ref("stg_morton__closed_mappings") }}
+        union all
         select
             discrepancy_id,
             'company' as mapping,
@@ -80,3 +96,4 @@ with
 
 select unioned.*, {{ vendor_title("unioned.vendor") }} as vendor_title
 from unioned
+inner join rows_decided on rows_decided.discrepancy_id = unioned.discrepancy_id

@@ -6,11 +6,7 @@ with
     ),
 
     findings as (
-        select discrepancy_id, client_id, service_id, vendor, kind, measured_on
-        from {{ ref("int_findings_unioned") }}
-        union all
-        select discrepancy_id, client_id, service_id, vendor, kind, measured_on
-        from {{ ref("stg_morton__closed_findings") }}
+        select discrepancy_id, client_id, service_id, vendor, kind, measured_on from {{ ref("int_findings_unioned") }}
     ),
 
     -- The lists that were counted. What was invoiced is read from lists of whole companies, and for months that are
@@ -123,6 +119,10 @@ with
         select discrepancy_id, extraction_id, max(is_measured) = 1 as is_measurement, sum(record_count) as record_count
         from named
         group by discrepancy_id, extraction_id
+        union all
+        -- A closed month was counted from those it was closed with.
+        select discrepancy_id, extraction_id, is_measurement, record_count
+        from {{ ref("stg_morton__closed_readings") }}
     )
 
 select

@@ -1,0 +1,8 @@
+select
+    client_id,
+    cast(period_month as date) as period_month,
+    discrepancy_id,
+    extraction_id,
+    is_measurement,
+    cast(record_count as bigint) as record_count
+from {{ source("morton", "closed_readings") }}
