@@ -3,7 +3,7 @@
 A rate holds from its day until the next one of its pair, which is the same pair either way round; no third currency is
 ever put between. What comes out is compared with bounds and never billed, so it is not rounded.
 
-Belongs here: reading and finding rates. Does not: how they must be written (`seeds.py`), or what is bounded
+Belongs here: reading and finding rates. Does not: how they must be written (`seeds/`), or what is bounded
 (`accounting/machine.py`, `ledger/decisions.py`).
 """
 

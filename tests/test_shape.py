@@ -22,6 +22,7 @@ LAYERS = {
     "vendors": {"book", "clock", "errors", "extract"},
     "extract": {"book", "clock", "errors", "failpoints", "globs"},
     "warehouse": {"book", "clock", "errors", "extract", "vendors"},
+    "seeds": {"book", "errors", "extract", "globs", "rates", "vendors"},
     "ledger": {"book", "clock", "errors", "extract", "failpoints", "rates"},
     "accounting": {
         "book",
