@@ -88,31 +88,41 @@ with
 
     -- What is suspended can be used by nobody, and a distributor charges for it all the same: as long as it does, the
     -- client owes what was agreed. It is a cost without use, which the margins tell, and nothing to give back.
+    seats as (
+        select
+            spells.client_id,
+            spells.service_id,
+            spells.vendor,
+            spells.unit_count,
+            spells.spell_from,
+            spells.spell_to,
+            distributors.vendor is not null as is_charged
+        from {{ ref("int_spells") }} as spells
+        left join
+            (select distinct vendor from {{ ref("int_list_roles") }} where is_distributor) as distributors
+            on distributors.vendor = spells.vendor
+            and spells.standing = 'counted'
+        where
+            distributors.vendor is not null
+            or (spells.standing = 'excluded' and spells.standing_reason = 'suspended_sku')
+    ),
+
     suspended as (
         select
             valued.client_id,
             valued.service_id,
             valued.period_month,
             valued.part_from,
-            sum(case when spells.vendor = valued.vendor then spells.unit_count else 0 end) as suspended_quantity,
-            sum(case when distributors.vendor is not null then spells.unit_count else 0 end) as charged_quantity
+            sum(case when seats.vendor = valued.vendor then seats.unit_count else 0 end) as suspended_quantity,
+            sum(case when seats.is_charged then seats.unit_count else 0 end) as charged_quantity
         from valued
         inner join
-            {{ ref("int_spells") }} as spells
-            on spells.client_id = valued.client_id
-            and spells.service_id = valued.service_id
-            and spells.spell_from <= valued.measured_on
-            and spells.spell_to > valued.measured_on
-        left join
-            (select distinct vendor from {{ ref("int_list_roles") }} where is_distributor) as distributors
-            on distributors.vendor = spells.vendor
-            and spells.standing = 'counted'
-        where
-            valued.variance_quantity < 0
-            and (
-                distributors.vendor is not null
-                or (spells.standing = 'excluded' and spells.standing_reason = 'suspended_sku')
-            )
+            seats
+            on seats.client_id = valued.client_id
+            and seats.service_id = valued.service_id
+            and seats.spell_from <= valued.measured_on
+            and seats.spell_to > valued.measured_on
+        where valued.variance_quantity < 0
         group by valued.client_id, valued.service_id, valued.period_month, valued.part_from
     ),
 
