@@ -122,18 +122,7 @@ with
     ),
 
     in_parts as (
-        select
-            parts.part_from,
-            parts.decided_on,
-            parts.period_days,
-            parts.count_basis as part_basis,
-            stretches.*,
-            row_number() over (
-                partition by parts.client_id, parts.service_id, parts.period_month, parts.is_contracted
-                order by
-                    case when parts.count_basis = 'peak' then stretches.billable_quantity end desc,
-                    stretches.position_from desc
-            ) as place
+        select parts.part_from, parts.decided_on, parts.period_days, parts.count_basis as part_basis, stretches.*
         from parts
         inner join
             stretches
@@ -144,6 +133,32 @@ with
             and stretches.position_from >= parts.part_from
             and stretches.position_from <= parts.decided_on
         where parts.count_basis <> 'period_end' or stretches.stands_until_on = parts.decided_on
+    ),
+
+    -- The stretch that speaks for a part: its peak, or its last.
+    speaking as (
+        select
+            client_id,
+            service_id,
+            period_month,
+            is_contracted,
+            position_from,
+            count(*) over (partition by client_id, service_id, period_month) as part_count
+        from
+            (
+                select
+                    client_id,
+                    service_id,
+                    period_month,
+                    is_contracted,
+                    position_from,
+                    row_number() over (
+                        partition by client_id, service_id, period_month, is_contracted
+                        order by case when part_basis = 'peak' then billable_quantity end desc, position_from desc
+                    ) as place
+                from in_parts
+            ) as placed
+        where place = 1
     ),
 
     -- Day by day, or on average over the days that were read: every day has its share, and the parts add up.
@@ -242,7 +257,7 @@ select
     chosen.last_on,
     chosen.part_basis as count_basis,
     chosen.part_from,
-    count(*) over (partition by chosen.client_id, chosen.service_id, chosen.period_month) > 1 as is_in_parts,
+    speaking.part_count > 1 as is_in_parts,
     chosen.contract_id,
     coalesce(summed.contract_text, chosen.contract_text) as contract_text,
     chosen.billing_model,
@@ -291,7 +306,14 @@ select
     late_priced.accumulated_amount as late_accumulated_amount,
     late_priced.lost_unit_days as late_lost_unit_days,
     late_priced.run as late_run
-from in_parts as chosen
+from speaking
+inner join
+    in_parts as chosen
+    on chosen.client_id = speaking.client_id
+    and chosen.service_id = speaking.service_id
+    and chosen.period_month = speaking.period_month
+    and chosen.is_contracted = speaking.is_contracted
+    and chosen.position_from = speaking.position_from
 left join
     summed
     on summed.client_id = chosen.client_id
@@ -309,4 +331,3 @@ left join
     on late_priced.client_id = chosen.client_id
     and late_priced.service_id = chosen.service_id
     and late_priced.period_month = chosen.period_month
-where chosen.place = 1

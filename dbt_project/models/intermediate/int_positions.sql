@@ -454,6 +454,26 @@ with
         from compared
     ),
 
+    -- What a run is told by, and no more of each stretch: the rest is long, and would be sorted with it.
+    valued as (
+        select
+            signed.client_id,
+            signed.service_id,
+            signed.position_from,
+            signed.position_to,
+            signed.variance_quantity,
+            signed.variance_sign,
+            -- List prices are in the main currency: what is worth that is never added to what the client pays in its
+            -- own.
+            signed.is_list_price and clients.currency <> money.main_currency as is_in_another_currency,
+            {{ dbt.datediff("signed.position_from", "signed.position_to", "day") }} as day_count,
+            -- Finer than any row, whose sum is rounded once: a month of days is the month.
+            cast(signed.variance_amount / {{ days_in_month("signed.position_from") }} as decimal(32, 14)) as day_amount
+        from signed
+        inner join {{ ref("int_clients") }} as clients on clients.client_id = signed.client_id
+        cross join {{ ref("int_money") }} as money
+    ),
+
     turned as (
         select
             *,
@@ -466,47 +486,57 @@ with
                 then 0
                 else 1
             end as is_turn
-        from signed
+        from valued
+    ),
+
+    numbered as (
+        select
+            *,
+            sum(is_turn) over (
+                partition by client_id, service_id
+                order by position_from
+                rows between unbounded preceding and current row
+            ) as run
+        from turned
     ),
 
     runs as (
         select
-            turned.*,
-            -- List prices are in the main currency: what is worth that is never added to what the client pays in its
-            -- own.
-            turned.is_list_price and clients.currency <> money.main_currency as is_in_another_currency,
-            sum(is_turn) over (
-                partition by turned.client_id, turned.service_id
-                order by position_from
-                rows between unbounded preceding and current row
-            ) as run,
-            {{ dbt.datediff("position_from", "position_to", "day") }} as day_count,
-            -- Finer than any row, whose sum is rounded once: a month of days is the month.
-            cast(variance_amount / {{ days_in_month("position_from") }} as decimal(32, 14)) as day_amount
-        from turned
-        inner join {{ ref("int_clients") }} as clients on clients.client_id = turned.client_id
-        cross join {{ ref("int_money") }} as money
+            *,
+            min(position_from) over (partition by client_id, service_id, run) as began_on,
+            -- What the run has come to before this stretch; `amount_by` says what it comes to on a day of it.
+            coalesce(
+                sum(day_amount * day_count) over (
+                    partition by client_id, service_id, run, is_in_another_currency
+                    order by position_from
+                    rows between unbounded preceding and 1 preceding
+                ),
+                0
+            ) as amount_before,
+            coalesce(
+                sum(variance_quantity * day_count) over (
+                    partition by client_id, service_id, run
+                    order by position_from
+                    rows between unbounded preceding and 1 preceding
+                ),
+                0
+            ) as unit_days_before
+        from numbered
     )
 
 select
-    *,
-    cast({{ dbt.date_trunc("month", "position_from") }} as date) as period_month,
-    min(position_from) over (partition by client_id, service_id, run) as began_on,
-    -- What the run has come to before this stretch; `amount_by` says what it comes to on a day of it.
-    coalesce(
-        sum(day_amount * day_count) over (
-            partition by client_id, service_id, run, is_in_another_currency
-            order by position_from
-            rows between unbounded preceding and 1 preceding
-        ),
-        0
-    ) as amount_before,
-    coalesce(
-        sum(variance_quantity * day_count) over (
-            partition by client_id, service_id, run
-            order by position_from
-            rows between unbounded preceding and 1 preceding
-        ),
-        0
-    ) as unit_days_before
-from runs
+    signed.*,
+    cast({{ dbt.date_trunc("month", "signed.position_from") }} as date) as period_month,
+    runs.is_in_another_currency,
+    runs.day_count,
+    runs.day_amount,
+    runs.run,
+    runs.began_on,
+    runs.amount_before,
+    runs.unit_days_before
+from signed
+inner join
+    runs
+    on runs.client_id = signed.client_id
+    and runs.service_id = signed.service_id
+    and runs.position_from = signed.position_from

@@ -166,51 +166,54 @@ with
         group by client_id, service_id, vendor, number
     ),
 
-    -- Every day on which a stretch of int_positions begins, or begins to be told of in another way.
-    points as (
-        select client_id, service_id, position_from, position_from as point_on
-        from {{ ref("int_positions") }}
-        union
-        select positions.client_id, positions.service_id, positions.position_from, edges.edge_on as point_on
+    -- The days inside a stretch of int_positions from which on it is told of in another way.
+    cuts as (
+        select distinct positions.client_id, positions.service_id, positions.position_from, edges.edge_on as cut_on
         from {{ ref("int_positions") }} as positions
         inner join
             (
                 select client_id, service_id, vendor, unread_from as edge_on
                 from gaps
-                union
+                union all
                 select client_id, service_id, vendor, unread_to as edge_on
                 from gaps
+                union all
+                select spans.client_id, spans.service_id, spans.vendor, clients.today_on as edge_on
+                from spans
+                inner join {{ ref("int_clients") }} as clients on clients.client_id = spans.client_id
             ) as edges
             on edges.client_id = positions.client_id
             and edges.service_id = positions.service_id
             and edges.vendor = positions.vendor
-            and cast({{ dbt.date_trunc("month", "edges.edge_on") }} as date) = positions.period_month
+            and {{ stands_on("positions", "edges.edge_on") }}
             and edges.edge_on > positions.position_from
-            and edges.edge_on < positions.position_to
-        union
-        select positions.client_id, positions.service_id, positions.position_from, clients.today_on as point_on
-        from {{ ref("int_positions") }} as positions
-        inner join {{ ref("int_clients") }} as clients on clients.client_id = positions.client_id
-        where {{ stands_on("positions", "clients.today_on") }}
+    ),
+
+    points as (
+        select client_id, service_id, position_from, position_from as stretch_from
+        from {{ ref("int_positions") }}
+        union all
+        select client_id, service_id, position_from, cut_on as stretch_from
+        from cuts
+    ),
+
+    stretched as (
+        select
+            *,
+            lead(stretch_from) over (
+                partition by client_id, service_id, position_from order by stretch_from
+            ) as next_from
+        from points
     ),
 
     stretches as (
-        select
-            points.point_on as stretch_from,
-            coalesce(
-                lead(points.point_on) over (
-                    partition by positions.client_id, positions.service_id, positions.position_from
-                    order by points.point_on
-                ),
-                positions.position_to
-            ) as stretch_to,
-            positions.*
-        from points
+        select stretched.stretch_from, coalesce(stretched.next_from, positions.position_to) as stretch_to, positions.*
+        from stretched
         inner join
             {{ ref("int_positions") }} as positions
-            on positions.client_id = points.client_id
-            and positions.service_id = points.service_id
-            and positions.position_from = points.position_from
+            on positions.client_id = stretched.client_id
+            and positions.service_id = stretched.service_id
+            and positions.position_from = stretched.position_from
     )
 
 select
