@@ -1,4 +1,4 @@
-"""A provider of any size: seeds of 2,000 clients and the records of three vendors, drawn at random but always the same.
+"""A provider of any size: seeds of its clients and the records of three vendors, drawn at random but always the same.
 
 Belongs here: making up the book and loading it, without a vendor's interface in between (`simulator` has those).
 Every rule that moves a quantity has something to do in it: unmapped companies and SKUs, vendor rules, exclusions,
@@ -18,7 +18,7 @@ from morton_pipeline.vendors import VENDORS
 from morton_pipeline.warehouse.load import load_validated
 from morton_pipeline.warehouse.verdict import Attempt
 
-CLIENTS = 2_000
+MOST_CLIENTS = 2_000
 SHARES = {"devices": 0.5, "user_licenses": 0.3, "agents": 0.2}
 """How the records are spread over the vendors' lists."""
 ZONES = ("America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "Europe/London")
@@ -44,6 +44,11 @@ MAPPINGS = (
 )
 
 Frames = dict[str, pd.DataFrame]
+
+
+def clients_of(records: int) -> int:
+    """Return how many clients a provider with that many records has: one for every hundred, up to two thousand."""
+    return min(MOST_CLIENTS, records // 100)
 
 
 def make_book(root: Path, clients: int, frames: Frames | None = None) -> Book:

@@ -47,8 +47,9 @@ def run(records: int) -> bool:
         published = _published(root)
     work = typical(ours) - typical(overhead)
     in_one_query = "one hand-written DuckDB query: the same joins and grouping, nothing kept"
+    clients = msp.clients_of(records)
     show(
-        f"reconciling: {records:,} current records of {msp.CLIENTS:,} clients, read for {FIRST_READ.days} days",
+        f"reconciling: {records:,} current records of {clients:,} clients, read for {FIRST_READ.days} days",
         (
             Figure("reconcile", typical(ours), "s", typical(query), in_one_query),
             Figure("  dbt and publishing, an empty book", typical(overhead), "s"),
@@ -63,8 +64,9 @@ def run(records: int) -> bool:
 
 def prepare(root: Path, records: int) -> None:
     """Make the book and load it twice: everything when it was first read, and what has changed since."""
-    frames = msp.make_frames(records, msp.CLIENTS)
-    book = msp.make_book(root, msp.CLIENTS, frames)
+    clients = msp.clients_of(records)
+    frames = msp.make_frames(records, clients)
+    book = msp.make_book(root, clients, frames)
     msp.load(book, frames, AT - FIRST_READ)
     msp.change(frames)
     msp.load(book, frames, AT - timedelta(hours=1))
