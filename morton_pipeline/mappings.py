@@ -14,10 +14,11 @@ from typing import Any
 
 import duckdb
 
-from morton_pipeline import seed_rows, seeds
+from morton_pipeline import seeds
 from morton_pipeline.book import Book
 from morton_pipeline.errors import BadInput, guess
 from morton_pipeline.names import SAME, Candidate, judge, name
+from morton_pipeline.seeds import additions
 from morton_pipeline.sold_as import Shelf
 from morton_pipeline.warehouse.publish import connect_published
 
@@ -149,7 +150,7 @@ def write(book: Book, found: Suggestions, *, accepted: Sequence[str] = (), with_
         chosen = {i: row["suggestion"] for i, row in enumerate(found.rows) if row["verdict"] == "exact"} | chosen
     refused = _refused(book, found.rows, chosen)
     for seed, rows in _as_seeds(found.rows, {i: v for i, v in chosen.items() if i not in refused}).items():
-        seed_rows.append(book, seed, rows)
+        additions.append(book, seed, rows)
     results = {i: f"written: {target}" for i, target in chosen.items()}
     results |= {i: f"refused: {why}" for i, why in refused.items()}
     return [{**row, "result": results.get(i, "left for a person")} for i, row in enumerate(found.rows)]
@@ -181,10 +182,10 @@ def _refused(book: Book, rows: Sequence[Row], chosen: Mapping[int, str]) -> dict
     """Try the new rows on a copy of the seeds: all at once, and one after another only where something is wrong."""
     refused = {i: "its column is not known; write its row yourself" for i in chosen if rows[i].get("field") == ""}
     good = {i: target for i, target in chosen.items() if i not in refused}
-    if good and seed_rows.problems(book, _as_seeds(rows, good)):
+    if good and additions.problems(book, _as_seeds(rows, good)):
         kept: dict[int, str] = {}
         for i, target in good.items():
-            if wrong := seed_rows.problems(book, _as_seeds(rows, {**kept, i: target})):
+            if wrong := additions.problems(book, _as_seeds(rows, {**kept, i: target})):
                 refused[i] = wrong[0].message
             else:
                 kept[i] = target

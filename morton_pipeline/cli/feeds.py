@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from morton_pipeline.book import Book
-    from morton_pipeline.seed_edits import Edit
+    from morton_pipeline.seeds.edits import Edit
 
 EXTRACTION_COLUMNS = ("connection_id", "endpoint", "tenant_id", "status", "record_count", "added_count",
                       "changed_count",
@@ -109,7 +109,7 @@ def diff(book: "Book", output: str, against: str | None, period: str | None, fai
     """Say what an edit of the seeds does to the money, on today's records; changes nothing."""
     import tempfile
 
-    from morton_pipeline import seed_edits
+    from morton_pipeline.seeds import edits as seed_edits
     from morton_pipeline.what_if import difference, most_moved, number, seeds_at
 
     limit, named, at = number(fail_above, "--fail-above") if fail_above else None, against or "HEAD", checked_now(book)

@@ -2,9 +2,9 @@
 
 `columns` says what each seed has, `values` what one cell may read, `rules/` what must hold between rows, and `problem`
 how a wrong one is named. `reading` takes the files as analysts write them, `checks` asks every rule of them before
-anything is built, and `writing` makes those a build reads; `coverage` is what right seeds still lack. Does not belong
-here: what a contract means for a quantity (`dbt_project/`), adding rows to a file (`seed_rows`), or comparing two
-folders (`seed_edits`). A build never sees a seed that did not pass.
+anything is built, and `writing` makes those a build reads; `coverage` is what right seeds still lack, `additions` are
+rows Morton adds at the end of a file, and `edits` what differs between two folders. Does not belong here: what a
+contract means for a quantity (`dbt_project/`). A build never sees a seed that did not pass.
 """
 
 from morton_pipeline.seeds.checks import NOTHING_SENT, check, refuse_wrong

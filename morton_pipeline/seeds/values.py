@@ -76,7 +76,7 @@ def _read_signed(value: str, column: Column) -> str:
 
 def _read_rate(value: str, _: Column) -> str:
     message = _read_digits(value, 10, 8, "1.0872", "be more than zero")
-    if "more than 8" in message or "more than 10" in message:
+    if message and _DIGITS.fullmatch(value):
         return f"{message}; write it the other way"
     return message or ("" if Decimal(value) > 0 else f"{value!r} must be more than zero")
 

@@ -1,6 +1,6 @@
 """The files of seeds as a build reads them: every column there, in one order, one word for what means the same.
 
-Belongs here: writing whole folders of seeds. Does not: adding rows to an analyst's file (`seed_rows`).
+Belongs here: writing whole folders of seeds. Does not: adding rows to an analyst's file (`additions`).
 """
 
 import csv

@@ -13,7 +13,7 @@ _FILE = "bundles.csv"
 
 def problems(seeds: Seeds) -> Iterator[Problem]:
     """Yield components that are unknown, bundles themselves or there twice, and bundles nothing would count."""
-    services = {row["service_id"]: row["unit"].lower() for _, row in seeds.rows["services"]}
+    services = [row["service_id"] for _, row in seeds.rows["services"]]
     mapped = {row["service_id"] for _, row in seeds.rows["service_mappings"]}
     bundles = {row["bundle_service_id"] for _, row in seeds.rows["bundles"]}
     seen: dict[tuple[str, str], int] = {}

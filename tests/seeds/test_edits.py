@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from morton_pipeline import what_if
 from morton_pipeline.cli import cli
-from morton_pipeline.seed_edits import coming, edits
 from morton_pipeline.seeds import SEEDS
+from morton_pipeline.seeds.edits import coming, edits
 
 TODAY = date(2026, 11, 20)
 NEXT = "2027-01-01"

@@ -1,7 +1,7 @@
 """Adding rows to a seed at its end: what stands there stays as it is, to the byte.
 
 Belongs here: writing rows as the file is written, and asking what would be wrong with them before they are. Does not:
-which rows (`mappings`), or what makes a row wrong (`seeds`).
+which rows (`mappings`), or what makes a row wrong (`rules`).
 """
 
 import csv
@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from morton_pipeline import seeds
 from morton_pipeline.book import Book
-from morton_pipeline.seeds import Problem
+from morton_pipeline.seeds.checks import check
+from morton_pipeline.seeds.problem import Problem
 
 Rows = Sequence[Mapping[str, object]]
 
@@ -39,7 +39,7 @@ def problems(book: Book, added: Mapping[str, Rows]) -> list[Problem]:
         draft = _Draft(book.root, folder=Path(folder))
         for name, rows in added.items():
             append(draft, name, rows)
-        return seeds.check(draft)
+        return check(draft)
 
 
 def append(book: Book, name: str, rows: Rows) -> Path:

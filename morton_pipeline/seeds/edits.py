@@ -1,7 +1,7 @@
 """How two folders of seeds differ, row by row, from which day on, and what of it begins later than today.
 
 Belongs here: comparing the files, which says what no build of today can. Does not: what an edit does to the money of a
-month that was read (`what_if`), or what makes a row wrong (`seeds`).
+month that was read (`what_if`), or what makes a row wrong (`rules`).
 """
 
 import csv
@@ -12,7 +12,8 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-from morton_pipeline.seeds import KEYS, SEEDS, Column, Row, canonical
+from morton_pipeline.seeds.columns import KEYS, SEEDS, Column, Row
+from morton_pipeline.seeds.values import canonical
 
 _ENDS = ("effective_to", "expires_on", "committed_until")
 _WORDS = ("note", "reason", "owner", "company_name")
