@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from morton_pipeline.ledger.canonical import rounded
 from tests.score.model import Row
 from tests.score.msp import Msp
 from tests.score.planting import Plant
@@ -180,7 +181,7 @@ def _for_readme(tallies: dict[str, Tally], total: Tally) -> Iterator[str]:
 
 def _money_lines(total: Tally) -> Iterator[str]:
     for word, title in MONEY:
-        amounts = (f"{amount.normalize():,f} {currency}" for currency, amount in sorted(total.money[word].items()))
+        amounts = (f"{rounded(amount, currency):,f} {currency}" for currency, amount in sorted(total.money[word].items()))
         yield f"{title}: {', '.join(amounts) or 'nothing'}."
 
 
