@@ -62,7 +62,7 @@ def run(records: int) -> bool:
         rows.append(Figure(f"reconcile, {months} months", typical(build), "s", typical(shortest), "that of one month"))
     rows.append(_peak(f"peak memory, {MONTHS[-1]} months", longer[-1], shortest))
     clients = msp.clients_of(records)
-    show(f"history: {records:,} current records of {clients:,} clients, read every night, other every month", rows)
+    show(f"history: {records:,} current records of {clients:,} clients, read every night, some gone each month", rows)
     return True
 
 

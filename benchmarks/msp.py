@@ -48,7 +48,7 @@ Frames = dict[str, pd.DataFrame]
 
 def clients_of(records: int) -> int:
     """Return how many clients a provider with that many records has: one for every hundred, up to two thousand."""
-    return min(MOST_CLIENTS, records // 100)
+    return min(MOST_CLIENTS, max(1, records // 100))
 
 
 def make_book(root: Path, clients: int, frames: Frames | None = None) -> Book:

@@ -260,7 +260,7 @@ def changed_since_built(book: Book) -> str:
 
     Raises `BadInput` for wrong seeds, and `NothingPublished` before the first build.
     """
-    from morton_pipeline.ledger.snapshot import snapshot
+    from morton_pipeline.ledger.snapshot import exclusion_ids
     from morton_pipeline.ledger.store import open_ledger
     from morton_pipeline.warehouse import built_from
 
@@ -268,7 +268,7 @@ def changed_since_built(book: Book) -> str:
         seeds.write_checked(book, Path(folder))
         files = _contents(Path(folder), DBT_PROJECT / REFERENCE, book.root / CONNECTIONS)
     with open_ledger(book) as ledger:
-        excluded = snapshot(ledger)["exclusions"]["exclusion_id"]
+        excluded = exclusion_ids(ledger)
     return built_from.changed_since(book, files, excluded)
 
 

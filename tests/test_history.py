@@ -317,6 +317,12 @@ def test_the_records_of_a_closed_month_cannot_be_excluded_one_by_one(told: Told)
 # Looking back.
 
 
+def test_days_are_written_out_in_the_published_copy_only_where_somebody_asks(told: Told) -> None:
+    with duckdb.connect(str(told.mart("first").published), read_only=True) as con:
+        found = con.execute("select view_name from duckdb_views() where schema_name = 'marts'").fetchall()
+    assert found == [("daily_quantities",)]
+
+
 def _whole(mart: Mart) -> dict[str, list[Any]]:
     with duckdb.connect(str(mart.published), read_only=True) as con:
         names = [

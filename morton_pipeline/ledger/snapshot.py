@@ -90,11 +90,8 @@ def snapshot(ledger: Ledger, as_of: datetime | None = None) -> "dict[str, pd.Dat
     """
     import pandas as pd
 
-    table = tables.decisions
-    known = sa.true() if as_of is None else table.c.decided_at <= as_of
     with ledger.read() as con:
-        found = con.execute(sa.select(table).where(known).order_by(table.c.decision_id)).mappings()
-        decided = [dict(d) for d in found]
+        decided = _decided(con, as_of)
         invoiced = invoices.read(con, until=as_of)
     counted = [d for d in decided if d["action"] != decisions.FIRST_APPROVAL]
     newest: dict[str, int] = {}
@@ -113,6 +110,18 @@ def snapshot(ledger: Ledger, as_of: datetime | None = None) -> "dict[str, pd.Dat
         name: pd.DataFrame([_naive(row) for row in rows[name]], columns=list(columns))
         for name, columns in COLUMNS.items()
     }
+
+
+def exclusion_ids(ledger: Ledger) -> list[str]:
+    """Return what the exclusions in force are called; one that was recorded never changes."""
+    with ledger.read() as con:
+        return [exclusion["exclusion_id"] for exclusion in _exclusions(_decided(con))]
+
+
+def _decided(con: sa.Connection, as_of: datetime | None = None) -> list[dict[str, Any]]:
+    table = tables.decisions
+    known = sa.true() if as_of is None else table.c.decided_at <= as_of
+    return [dict(d) for d in con.execute(sa.select(table).where(known).order_by(table.c.decision_id)).mappings()]
 
 
 def _exclusions(decided: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -39,7 +39,7 @@ def changed_since(book: Book, files: Mapping[str, bytes], excluded: Iterable[str
         ).fetchall()}  # fmt: skip
         names = [field.name for field in BUILT_FROM.fields]
         found = (
-            con.execute(f"select {', '.join(names)} from morton.built_from").fetchone() if kept == {*names} else None
+            con.execute(f"select {', '.join(names)} from morton.built_from").fetchone() if kept >= {*names} else None
         )
     if not found:
         return "The marts were built by an earlier version."

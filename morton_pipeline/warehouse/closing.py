@@ -34,8 +34,8 @@ _ROWS = {
         "left join (select discrepancy_id, vendor, record_path, company_id, extraction_id, is_personal "
         "from intermediate.int_evidence_versions) using (discrepancy_id, vendor, record_path)"
     ),
-    "closed_mappings": "marts.discrepancy_mappings join kept using (discrepancy_id)",
-    "closed_readings": "marts.discrepancy_readings join kept using (discrepancy_id)",
+    "closed_mappings": "intermediate.int_finding_mappings join kept using (discrepancy_id)",
+    "closed_readings": "intermediate.int_finding_readings join kept using (discrepancy_id)",
     "closed_stretches": """(
         select kept.client_id, kept.period_month, kept.discrepancy_id, stretches.day_amount,
             stretches.position_from as first_on,

@@ -115,7 +115,7 @@ BUILT_FROM = Table("raw", "built_from", "What the marts were built from: one row
     ("file_name", "varchar", "The journal file that was applied last."),
     ("byte_offset", "bigint", "Where the first line begins that was not."),
     ("files_sha256", "varchar", "The hash of the seeds and connections.yaml."),
-    ("exclusions_sha256", "varchar", "The hash of the records people had excluded."),
+    ("exclusions_sha256", "varchar", "The hash of what the ledger's exclusions in force are called."),
 ))  # fmt: skip
 
 KNOWN_SEEDS = Table("raw", "known_seeds", "Which files builds stood on: one set per change of any of them.", _fields(

@@ -60,11 +60,7 @@ def _discard(draft: Path) -> None:
 def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
     ours = "schema_name = 'marts' and database_name = current_database()"
     tables = con.execute(f"select table_name, comment from duckdb_tables() where {ours} order by 1").fetchall()
-    # In the order they were made: what a view reads is there before it.
-    views = con.execute(
-        "select view_name, comment, replace(sql, current_database() || '.', '') from duckdb_views() "
-        f"where {ours} order by view_oid"
-    ).fetchall()
+    views = con.execute(f"select view_name, comment, sql from duckdb_views() where {ours} order by 1").fetchall()
     if not tables:
         raise NotPublished("There are no marts to publish yet: `morton reconcile` builds them.")
     con.execute(f"attach {literal(str(draft))} as mart (storage_version '{STORAGE_VERSION}')")
@@ -78,10 +74,11 @@ def _copy_marts(con: duckdb.DuckDBPyConnection, draft: Path) -> None:
             try:
                 with _within(con, "mart"):
                     con.execute(sql)
-                    con.execute(f"comment on view marts.{quoted(name)} is {_said(comment)}")
             except duckdb.CatalogException:
                 # It reads more than the marts, and the copy has nothing else.
                 _copy_table(con, name, comment)
+            else:
+                con.execute(f"comment on view mart.marts.{quoted(name)} is {_said(comment)}")
         _copy_comments(con)
         con.execute("checkpoint mart")
     finally:

@@ -28,6 +28,10 @@ COLUMNS = {
         "quantity_on client_id service_id vendor connection_id observed_quantity billable_quantity contracted_quantity "
         "variance_quantity source_state"
     ),
+    "quantity_stretches": (
+        "first_on last_on client_id service_id vendor connection_id observed_quantity billable_quantity contracted_quantity "
+        "variance_quantity source_state"
+    ),
     "margins": (
         "period_month client_id client_name service_id service_name count_vendor contracted_quantity observed_quantity "
         "purchased_quantity purchased_vendor assigned_quantity assigned_vendor invoiced_quantity unit_price unit_cost currency "

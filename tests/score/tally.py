@@ -181,7 +181,9 @@ def _for_readme(tallies: dict[str, Tally], total: Tally) -> Iterator[str]:
 
 def _money_lines(total: Tally) -> Iterator[str]:
     for word, title in MONEY:
-        amounts = (f"{rounded(amount, currency):,f} {currency}" for currency, amount in sorted(total.money[word].items()))
+        amounts = (
+            f"{rounded(amount, currency):,f} {currency}" for currency, amount in sorted(total.money[word].items())
+        )
         yield f"{title}: {', '.join(amounts) or 'nothing'}."
 
 

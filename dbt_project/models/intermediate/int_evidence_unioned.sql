@@ -1,5 +1,5 @@
--- The records behind every finding, and what changed since the last day on which count and contract agreed. A closed
--- month keeps those it was closed with, and they are not looked at again.
+-- The records behind every finding, and what changed since the last day on which count and contract agreed. Those of
+-- closed months are in stg_morton__closed_evidence.
 with
 
     -- On average and day by day, whatever stood on any of the days is behind the number, with its share of them.

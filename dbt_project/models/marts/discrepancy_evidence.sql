@@ -1,6 +1,6 @@
 {{ config(materialized="view") }}
--- Of a closed month there are the records it was closed with: many, and never others. They are put together with the
--- rest only once, for the copy people read.
+-- Of a closed month there are the records it was closed with: many, and never others. No table of them all is made
+-- before the copy people read.
 with
 
     unioned as (

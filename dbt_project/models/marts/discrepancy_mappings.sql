@@ -1,99 +1,15 @@
+-- A closed month was counted by the mappings it was closed with.
+{% set columns = "discrepancy_id, mapping, vendor, connection_id, company_id, company_name, endpoint, field, pattern, maps_to, effective_from, effective_to" %}
 with
 
-    rows_decided as (select discrepancy_id, client_id from {{ ref("discrepancies") }}),
-
-    companies as (
-        select distinct
-            versions.discrepancy_id,
-            versions.vendor,
-            mappings.connection_id,
-            mappings.company_id,
-            mappings.company_name,
-            mappings.field,
-            mappings.pattern,
-            mappings.client_id,
-            mappings.effective_from,
-            mappings.effective_to
-        from {{ ref("int_evidence_versions") }} as versions
-        inner join rows_decided on rows_decided.discrepancy_id = versions.discrepancy_id
-        inner join
-            {{ ref("company_mappings") }} as mappings
-            on mappings.connection_id = versions.connection_id
-            and lower(mappings.company_id) = versions.company_id
-            and mappings.client_id = rows_decided.client_id
-            and {{ is_in_force("versions.last_seen_on", "mappings.effective_from", "mappings.effective_to") }}
-        where versions.bucket <> 'coverage_only'
-    ),
-
-    services as (
-        select distinct
-            evidence.discrepancy_id,
-            patterns.vendor,
-            patterns.endpoint,
-            patterns.field,
-            patterns.pattern,
-            patterns.names as service_id,
-            patterns.effective_from,
-            patterns.effective_to
-        from {{ ref("int_evidence_unioned") }} as evidence
-        inner join rows_decided on rows_decided.discrepancy_id = evidence.discrepancy_id
-        inner join
-            {{ ref("int_patterns") }} as patterns
-            -- Also where an exclusion stands behind it.
-            on patterns.pattern_name = {{ dbt.split_part("evidence.service_pattern_key", "'>'", 1) }}
-            and patterns.purpose = 'service'
-            and {{ is_in_force("evidence.last_seen_on", "patterns.effective_from", "patterns.effective_to") }}
-        where evidence.bucket <> 'coverage_only'
-    ),
-
-    -- A closed month was counted by those it was closed with.
     unioned as (
-        select
-            discrepancy_id,
-            mapping,
-            vendor,
-            connection_id,
-            company_id,
-            company_name,
-            endpoint,
-            field,
-            pattern,
-            maps_to,
-            effective_from,
-            effective_to
+        select {{ columns }}
+        from {{ ref("int_finding_mappings") }}
+        union all
+        select {{ columns }}
         from {{ ref("stg_morton__closed_mappings") }}
-        union all
-        select
-            discrepancy_id,
-            'company' as mapping,
-            vendor,
-            connection_id,
-            company_id,
-            company_name,
-            cast(null as {{ dbt.type_string() }}) as endpoint,
-            field,
-            pattern,
-            client_id as maps_to,
-            effective_from,
-            effective_to
-        from companies
-        union all
-        select
-            discrepancy_id,
-            'service' as mapping,
-            vendor,
-            cast(null as {{ dbt.type_string() }}) as connection_id,
-            cast(null as {{ dbt.type_string() }}) as company_id,
-            cast(null as {{ dbt.type_string() }}) as company_name,
-            endpoint,
-            field,
-            pattern,
-            service_id as maps_to,
-            effective_from,
-            effective_to
-        from services
     )
 
 select unioned.*, {{ vendor_title("unioned.vendor") }} as vendor_title
 from unioned
-inner join rows_decided on rows_decided.discrepancy_id = unioned.discrepancy_id
+inner join {{ ref("discrepancies") }} as rows_decided on rows_decided.discrepancy_id = unioned.discrepancy_id

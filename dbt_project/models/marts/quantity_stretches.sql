@@ -145,7 +145,8 @@ with
                 then 0
                 else 1
             end as is_start
-        from clipped
+        -- Lists that fall silent together do so once: of two that are alike nobody could say which comes first.
+        from (select distinct client_id, service_id, vendor, unread_from, unread_to from clipped) as ranges
         where unread_from < unread_to
     ),
 

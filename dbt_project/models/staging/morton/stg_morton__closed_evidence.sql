@@ -16,5 +16,6 @@ select
     change,
     company_id,
     extraction_id,
-    is_personal
+    is_personal,
+    cast(closed_at as timestamp) as closed_at
 from {{ source("morton", "closed_evidence") }}

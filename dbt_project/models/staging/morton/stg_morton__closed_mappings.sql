@@ -12,5 +12,6 @@ select
     pattern,
     maps_to,
     cast(effective_from as date) as effective_from,
-    cast(effective_to as date) as effective_to
+    cast(effective_to as date) as effective_to,
+    cast(closed_at as timestamp) as closed_at
 from {{ source("morton", "closed_mappings") }}

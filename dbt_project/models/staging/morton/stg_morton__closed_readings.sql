@@ -4,5 +4,6 @@ select
     discrepancy_id,
     extraction_id,
     is_measurement,
-    cast(record_count as bigint) as record_count
+    cast(record_count as bigint) as record_count,
+    cast(closed_at as timestamp) as closed_at
 from {{ source("morton", "closed_readings") }}
