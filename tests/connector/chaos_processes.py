@@ -22,8 +22,9 @@ from morton_pipeline.failpoints import VARIABLE
 
 CLIENTS = 40
 BATCH = 20
+ROWS = 2_400
 CALLS = 400_000
-"""Function calls our service may live for: several invoices' worth."""
+"""Function calls our service may live for: enough to plan that many rows and send several invoices."""
 SETTLED = ("posted", "refused", "parked")
 INACTIVE = "3"
 """The one customer QuickBooks refuses."""
@@ -113,7 +114,7 @@ def kill(book_dir: str, seed: int, kills: int) -> None:
     from tests.connector.desk import PASSWORD
 
     root = Path(book_dir)
-    book, mart = open_book(book_dir), rows(kills * 8)
+    book, mart = open_book(book_dir), rows(ROWS)
     current = {str(row["discrepancy_id"]): row for row in mart}
     chance, did, awaited = random.Random(seed), Counter[str](), set[str]()
     file = root / "quickbooks.json"
